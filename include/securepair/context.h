@@ -1,0 +1,179 @@
+/* Options, and the context made of them: credentials and policy, shared by many connections. */
+#ifndef SECUREPAIR_CONTEXT_H
+#define SECUREPAIR_CONTEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <securepair/certificate.h>
+#include <securepair/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+
+typedef struct sp_context sp_context_t;
+typedef struct sp_pair sp_pair_t;
+
+/* A choice that was not made takes the default, which may differ between client and server. */
+typedef enum sp_choice { SP_DEFAULT = 0, SP_YES = 1, SP_NO = 2 } sp_choice_t;
+
+/* Protocol versions, by their numbers on the wire. */
+typedef enum sp_protocol {
+  SP_PROTOCOL_DEFAULT = 0, /* TLS 1.2 at least, TLS 1.3 at most */
+  SP_TLS1_2 = 0x0303,
+  SP_TLS1_3 = 0x0304
+} sp_protocol_t;
+
+typedef enum sp_role { SP_CLIENT = 0, SP_SERVER = 1 } sp_role_t;
+
+/* Writes the passphrase of `name` (a path or "key") to `room` and returns its length, at most
+ * `size`; below 0: none. Called during sp_context_new only; the room is wiped afterwards. */
+typedef int (*sp_passphrase_cb)(char *room, size_t size, const char *name, void *data);
+
+/* What a client said in its first message, borrowed for the time of the hook. Texts count bytes
+ * and are not NUL-terminated, because the peer may send any byte. */
+typedef struct sp_client_hello {
+  const char *server_name; /* RFC 6066 3, checked for form; NULL: none */
+  size_t server_name_size;
+  const uint8_t *protocols; /* ALPN list in wire form, RFC 7301 3.1; NULL: none */
+  size_t protocols_size;
+  const uint8_t *suites; /* cipher suites, two bytes each */
+  size_t suites_size;
+  unsigned version; /* legacy_version: 0x0303 */
+} sp_client_hello_t;
+
+/*
+ * Hooks of a connection. Each may answer 0 (go on), SP_PENDING (wait for sp_pair_resume), or an
+ * error below 0 (the connection fails; with sp_pair_refuse the alert can be chosen). In a hook
+ * only the calls that answer it are legal on its pair: sp_pair_use_context, sp_pair_use_protocol,
+ * sp_pair_refuse, sp_pair_sign_with, and those that ask for facts.
+ * They are called on the thread that works on the pair.
+ */
+typedef struct sp_hooks {
+  /* server: the client's first message arrived; nothing is decided yet */
+  int (*client_hello)(sp_pair_t *pair, const sp_client_hello_t *hello, void *data);
+  /* server: the client asks for a name (a NUL-terminated, lower-case host name); answer with
+   * sp_pair_use_context or leave the default */
+  int (*server_name)(sp_pair_t *pair, const char *name, void *data);
+  /* server: the client offers protocols (wire form); answer with sp_pair_use_protocol. Without an
+   * answer the handshake ends with no_application_protocol */
+  int (*alpn)(sp_pair_t *pair, const uint8_t *protocols, size_t n, void *data);
+  /* either side: sign `message` with the private key under TLS scheme `scheme` (RFC 8446 4.2.3;
+   * for TLS 1.2 the same numbers); answer with sp_pair_sign_with. Used in place of `key` */
+  int (*sign)(sp_pair_t *pair, uint16_t scheme, const uint8_t *message, size_t n, void *data);
+} sp_hooks_t;
+
+/* Lists of texts end with NULL: .ca = SP_LIST(one, two); .ca = SP_EMPTY_LIST trusts nobody. */
+#define SP_LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define SP_EMPTY_LIST ((const char *const[]){NULL})
+
+/*
+ * All options, of contexts, connections and servers, in one structure, as in Node; each part says
+ * who reads it. A field left 0 is "not given". Made with SP_OPTIONS(.field = value, ...).
+ */
+typedef struct sp_options {
+  size_t size; /* sizeof(sp_options_t) of the caller: set by SP_OPTIONS */
+
+  /* -- context: who we are ------------------------------------------------------------------- */
+  const char *key;      /* private key, PEM text */
+  const char *key_file; /* ... or the path of a PEM or DER file */
+  const char *cert;     /* certificate, then the chain up to the root, PEM text */
+  const char *cert_file;
+  const void *pfx; /* PKCS#12: key, certificate and chain in one */
+  size_t pfx_size;
+  const char *pfx_file;
+  const char *passphrase;         /* of the key or PKCS#12; at most 1024 bytes */
+  sp_passphrase_cb on_passphrase; /* ... or asked for, when needed */
+  void *passphrase_data;
+
+  /* -- context: whom we trust ---------------------------------------------------------------- */
+  const char *const *ca; /* PEM texts; an empty list trusts nobody; not given: the system's roots */
+  const char *const *ca_files;
+  const char *const *crl; /* PEM texts; given: every certificate of a chain is looked up, and a
+                             missing or stale list refuses (fail closed) */
+  const char *const *crl_files;
+
+  /* -- context: policy ----------------------------------------------------------------------- */
+  sp_protocol_t min_version, max_version;
+  const char *ciphers; /* TLS 1.2, OpenSSL's syntax: "ECDHE+AESGCM" */
+  const char *suites;  /* TLS 1.3: "TLS_AES_128_GCM_SHA256:..." */
+  const char *groups;  /* key exchange: "X25519:P-256" */
+  const char *sigalgs; /* "ECDSA+SHA256:RSA-PSS+SHA256" */
+  /* protocols in order of preference (RFC 7301): SP_LIST("h2", "http/1.1") */
+  const char *const *alpn;
+  sp_choice_t request_cert; /* server asks the client for a certificate. Default: no (seed) */
+  /* refuse a peer that is not authorized. Client: default yes; SP_NO is the seed's behaviour.
+   * Server: only with request_cert, default no (seed) */
+  sp_choice_t reject_unauthorized;
+  sp_choice_t prefer_server_ciphers; /* default yes, but ChaCha20 first if the client wants it */
+  sp_choice_t insecure_common_name;  /* also accept the common name of the subject. Default: no */
+  sp_choice_t tickets;               /* session tickets for resumption. Default: yes, one */
+  sp_hooks_t hooks;
+  void *hooks_data;
+
+  /* -- pair, connect, server: one connection ------------------------------------------------- */
+  sp_context_t *context;   /* a ready context in place of all the above; it is retained */
+  const char *server_name; /* client: name to ask for and to check. Default: the host */
+  sp_choice_t check_name;  /* client: does the certificate name the server? Default: yes */
+
+  /* -- connect ------------------------------------------------------------------------------- */
+  const char *host; /* default "localhost" (seed) */
+  int port;         /* 1..65535 */
+  const char *path; /* Unix socket, in place of host and port */
+  int family;       /* 0: both; 4; 6 */
+  /* milliseconds for name lookup and connecting. Default 30 000; -1: no limit */
+  int connect_timeout;
+
+  /* -- connect, adopt, server: the stream ---------------------------------------------------- */
+  int handshake_timeout; /* milliseconds from accept or connected. Default 30 000; -1: no limit */
+  int idle_timeout;      /* milliseconds without traffic until the `timeout` event; 0: never */
+  size_t high_water;     /* bytes pending at which a write answers 0. Default 65 536 */
+  size_t write_limit;    /* bytes pending at which a write fails, SP_EOVERFLOW. Default 64 MiB */
+  sp_choice_t half_open; /* the end of one side leaves the other open. Default: no */
+  sp_choice_t no_delay;  /* TCP_NODELAY. Default: yes */
+  int keep_alive;        /* seconds until the first TCP keep-alive probe; 0: none */
+
+  /* -- server -------------------------------------------------------------------------------- */
+  int backlog;             /* default 511 */
+  sp_choice_t ipv6_only;   /* default no: :: also takes IPv4 */
+  sp_choice_t reuse_port;  /* SO_REUSEPORT: several processes, one port. Default: no */
+  size_t max_connections;  /* above it a newcomer is closed at once; 0: no limit (seed) */
+  int accepts_per_turn;    /* of the loop; default 8 */
+  int handshakes_per_turn; /* default 4 */
+} sp_options_t;
+
+#define SP_OPTIONS(...) (&(const sp_options_t){.size = sizeof(sp_options_t), __VA_ARGS__})
+
+/*
+ * Makes a context from the context part of `options`, reading files as needed and checking
+ * everything: a context that was made works. Keeps nothing of `options` but the hooks and their
+ * data. `options` may be NULL (all defaults). Released by the caller; each connection holds a
+ * reference of its own. May block on files. Any thread.
+ * Errors, each naming the input and the remedy: SP_EKEY, SP_ECERTIFICATE, SP_EMISMATCH,
+ * SP_EPASSPHRASE, SP_ECA, SP_ECRL, SP_ECIPHERS, SP_EVERSION, SP_EOPTION, UV_ENOMEM, and
+ * libuv's for a file that cannot be read.
+ */
+SP_EXTERN int sp_context_new(sp_context_t **context, const sp_options_t *options, sp_error_t *why);
+
+/* Contexts are refcounted and may be shared by threads. */
+SP_EXTERN sp_context_t *sp_context_retain(sp_context_t *context);
+SP_EXTERN void sp_context_release(sp_context_t *context); /* NULL is fine */
+
+/* Whether it has a certificate with its key (or `sign` hook), as a server needs. */
+SP_EXTERN bool sp_context_has_certificate(const sp_context_t *context);
+
+/* Our own certificate with its chain. *certificate is released by the caller; SP_ECERTIFICATE
+ * when there is none. */
+SP_EXTERN int sp_context_certificate(const sp_context_t *context, sp_certificate_t **certificate);
+
+/* OpenSSL's object, for what has no call here. Borrowed; changing it while connections use it
+ * is not safe. */
+SP_EXTERN struct ssl_ctx_st *sp_context_ssl_ctx(const sp_context_t *context);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,186 @@
+/*
+ * A secure pair: one TLS connection without any I/O. Encrypted bytes go in and out on one side,
+ * cleartext on the other; who moves them, and over what, is the caller's business.
+ *
+ *     transport ->  sp_pair_encrypted_in     [ pair ]  sp_pair_cleartext_out  -> program
+ *     transport <-  sp_pair_encrypted_out    [      ]  sp_pair_cleartext_in   <- program
+ *
+ * The loop of a caller is: look at sp_pair_state, serve the ports that want something, repeat.
+ *   - whenever SP_PAIR_HAS_ENCRYPTED is set, send it, also after an error: that is how the peer
+ *     gets the alert;
+ *   - an error is sticky: once a port answered below 0, every port does, with the same status;
+ *   - a pair belongs to one thread at a time, and none of its hooks may enter it again
+ *     (SP_EREENTRY).
+ */
+#ifndef SECUREPAIR_PAIR_H
+#define SECUREPAIR_PAIR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <securepair/certificate.h>
+#include <securepair/context.h>
+#include <securepair/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ssl_st; /* OpenSSL's SSL */
+
+/*
+ * A pair in the given role with the credentials of `context`, of which it takes a reference.
+ * A client asks for `server_name` (may be NULL) and, unless `check_name` is false, accepts only a
+ * certificate that names it. A client's first message is ready in encrypted-out at once.
+ * Errors: SP_EOPTION (a server name that is no host name), SP_ECRYPTO, UV_ENOMEM.
+ */
+SP_EXTERN int sp_pair_new(sp_pair_t **pair, sp_context_t *context, sp_role_t role,
+                          const char *server_name, bool check_name, sp_error_t *why);
+
+/* Legal in a hook too: the pair then goes when the hook's caller is done with it. NULL is fine. */
+SP_EXTERN void sp_pair_release(sp_pair_t *pair);
+
+/* What the pair wants and has: any number of these together. */
+enum {
+  SP_PAIR_WANTS_ENCRYPTED = 1, /* encrypted-in would take bytes */
+  SP_PAIR_HAS_ENCRYPTED = 2,   /* encrypted-out has bytes */
+  SP_PAIR_HAS_CLEARTEXT = 4,   /* cleartext-out may have bytes: ask it */
+  SP_PAIR_TAKES_CLEARTEXT = 8, /* cleartext-in would take bytes */
+  SP_PAIR_SECURE = 16,         /* the handshake is done (and the verdict known) */
+  SP_PAIR_PEER_ENDED = 32,     /* the peer sent close_notify: no cleartext follows */
+  SP_PAIR_ENDED = 64,          /* we sent close_notify */
+  SP_PAIR_WAITING = 128,       /* a hook answered SP_PENDING: sp_pair_resume is due */
+  SP_PAIR_FAILED = 256         /* see sp_pair_error */
+};
+SP_EXTERN unsigned sp_pair_state(const sp_pair_t *pair);
+
+/* -- the four ports --------------------------------------------------------------------------- */
+
+/*
+ * Encrypted in: here are n bytes from the transport. They are borrowed, not copied, until
+ * sp_pair_encrypted_release; meanwhile cleartext-out decrypts from them. Drives the handshake.
+ * Offer nothing new before the former bytes were released.
+ * Returns 0; the sticky error; SP_EREENTRY.
+ */
+SP_EXTERN int sp_pair_encrypted_in(sp_pair_t *pair, const void *bytes, size_t n);
+
+/* Ends the loan and returns how many bytes at its end were NOT taken (0 unless the pair waits for
+ * a hook or holds back because cleartext was not collected): offer those again later. */
+SP_EXTERN size_t sp_pair_encrypted_release(sp_pair_t *pair);
+
+/* The transport ended. Without a close_notify before it that is SP_ETRUNCATED, during the
+ * handshake SP_EEARLYCLOSE; neither is reported while bytes offered before are still unread. */
+SP_EXTERN int sp_pair_encrypted_end(sp_pair_t *pair);
+
+/*
+ * Encrypted out: returns how many bytes are at *bytes, 0 for none; there may be more after those.
+ * They stay valid until sp_pair_encrypted_sent, which says how many of them were taken, and
+ * across any other call on the pair but sp_pair_unlend.
+ */
+SP_EXTERN size_t sp_pair_encrypted_out(const sp_pair_t *pair, const void **bytes);
+SP_EXTERN void sp_pair_encrypted_sent(sp_pair_t *pair, size_t n);
+
+/*
+ * Lends memory for what the pair has to send; without it each flight and record goes to a heap
+ * block. sp_pair_unlend takes the memory back: what is still in it moves to a heap block of the
+ * pair. In all at most SP_PAIR_AHEAD bytes wait for the transport, then cleartext-in takes no more.
+ * sp_pair_unlend returns 0 or UV_ENOMEM (sticky).
+ */
+#define SP_PAIR_AHEAD 65536
+SP_EXTERN void sp_pair_lend(sp_pair_t *pair, void *memory, size_t size);
+SP_EXTERN int sp_pair_unlend(sp_pair_t *pair);
+
+/*
+ * Cleartext in: encrypts as much of n bytes as there is room for and says how many in *took
+ * (0 before the pair is secure). Returns 0; SP_EENDED after sp_pair_end; the sticky error;
+ * SP_EREENTRY.
+ */
+SP_EXTERN int sp_pair_cleartext_in(sp_pair_t *pair, const void *bytes, size_t n, size_t *took);
+
+/*
+ * Cleartext out: decrypts up to `size` bytes, any number of records, to `room` and says how many
+ * in *got. 0 bytes: nothing there now, or the peer ended (see the state).
+ * Returns 0; the sticky error (with *got bytes that were good before it); SP_EREENTRY.
+ */
+SP_EXTERN int sp_pair_cleartext_out(sp_pair_t *pair, void *room, size_t size, size_t *got);
+
+/* Ends our direction: a close_notify goes to encrypted-out (RFC 8446 6.1). Reading goes on.
+ * Idempotent; before the pair is secure it does nothing. Returns 0, or the sticky error. */
+SP_EXTERN int sp_pair_end(sp_pair_t *pair);
+
+/* Frees OpenSSL's record buffers (some 33 KB) if none holds data; they come back by themselves.
+ * Worth calling when a connection went quiet. */
+SP_EXTERN void sp_pair_release_buffers(sp_pair_t *pair);
+
+/* -- hooks ------------------------------------------------------------------------------------ */
+
+/* Hooks of this pair in place of its context's; copied. Before the first byte goes in. */
+SP_EXTERN void sp_pair_set_hooks(sp_pair_t *pair, const sp_hooks_t *hooks, void *data);
+
+/* Answers, in the hook or between SP_PENDING and sp_pair_resume. Return 0; SP_EOPTION when the
+ * pair is past the point where the answer matters; UV_ENOMEM. */
+SP_EXTERN int sp_pair_use_context(sp_pair_t *pair, sp_context_t *context); /* retained */
+SP_EXTERN int sp_pair_use_protocol(sp_pair_t *pair, const char *protocol, size_t n);
+SP_EXTERN int sp_pair_sign_with(sp_pair_t *pair, const void *signature, size_t n); /* copied */
+SP_EXTERN void sp_pair_refuse(sp_pair_t *pair, int alert); /* the alert if the hook fails */
+
+/* The answer to the hook that is waited for is complete: goes on, or fails if status < 0.
+ * Returns 0; SP_EOPTION when the pair waits for nothing; SP_EREENTRY in a hook; the sticky error.
+ */
+SP_EXTERN int sp_pair_resume(sp_pair_t *pair, int status);
+
+/* -- facts ------------------------------------------------------------------------------------ */
+
+SP_EXTERN sp_role_t sp_pair_role(const sp_pair_t *pair);
+SP_EXTERN sp_context_t *sp_pair_context(const sp_pair_t *pair); /* borrowed */
+
+/* The error that failed the pair; one with status 0 if none did. Lives as long as the pair. */
+SP_EXTERN const sp_error_t *sp_pair_error(const sp_pair_t *pair);
+
+/*
+ * The verdict on the peer, valid once secure (or failed because of it). Authorized: its
+ * certificate was asked for, came, and passed every check. Otherwise sp_pair_authorization_error
+ * names why ("CERT_HAS_EXPIRED", see sp_verify_name) and sp_pair_verdict says it in a sentence.
+ * Both are NULL when authorized and when no certificate was asked for.
+ */
+SP_EXTERN bool sp_pair_is_authorized(const sp_pair_t *pair);
+SP_EXTERN const char *sp_pair_authorization_error(const sp_pair_t *pair);
+SP_EXTERN const sp_error_t *sp_pair_verdict(const sp_pair_t *pair);
+
+/* The peer's certificate with the chain it sent. *certificate is released by the caller.
+ * SP_ECERTIFICATE when it sent none. */
+SP_EXTERN int sp_pair_peer_certificate(const sp_pair_t *pair, sp_certificate_t **certificate);
+
+/* The following are "" or 0 before they are known, and live as long as the pair. */
+SP_EXTERN const char *sp_pair_cipher(const sp_pair_t *pair);      /* "TLS_AES_128_GCM_SHA256" */
+SP_EXTERN int sp_pair_cipher_bits(const sp_pair_t *pair);         /* of strength: 128, 256 */
+SP_EXTERN const char *sp_pair_version(const sp_pair_t *pair);     /* "TLSv1.3" */
+SP_EXTERN const char *sp_pair_group(const sp_pair_t *pair);       /* "x25519" */
+SP_EXTERN const char *sp_pair_server_name(const sp_pair_t *pair); /* asked for by the client */
+/* The ALPN protocol agreed on; may hold any bytes, *n of them (may be NULL); also NUL-terminated.
+ */
+SP_EXTERN const char *sp_pair_protocol(const sp_pair_t *pair, size_t *n);
+SP_EXTERN bool sp_pair_is_resumed(const sp_pair_t *pair);
+
+/* Encrypted bytes that went in and out so far. */
+SP_EXTERN uint64_t sp_pair_bytes_in(const sp_pair_t *pair);
+SP_EXTERN uint64_t sp_pair_bytes_out(const sp_pair_t *pair);
+
+/* Keying material for another protocol (RFC 5705, RFC 8446 7.5): n bytes to `out`. `context` may
+ * be NULL, which TLS 1.2 distinguishes from empty. Returns 0; SP_EOPTION before the pair is secure;
+ * SP_ECRYPTO. */
+SP_EXTERN int sp_pair_export_key(sp_pair_t *pair, void *out, size_t n, const char *label,
+                                 const void *context, size_t context_size);
+
+/* A pointer of yours. */
+SP_EXTERN void sp_pair_set_data(sp_pair_t *pair, void *data);
+SP_EXTERN void *sp_pair_data(const sp_pair_t *pair);
+
+/* OpenSSL's object, for what has no call here. Borrowed; do not read, write or shut down with it.
+ */
+SP_EXTERN struct ssl_st *sp_pair_ssl(const sp_pair_t *pair);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

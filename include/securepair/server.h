@@ -1,0 +1,90 @@
+/* A TLS server: listen, accept, handshake, hand over. */
+#ifndef SECUREPAIR_SERVER_H
+#define SECUREPAIR_SERVER_H
+
+#include <stdbool.h>
+
+#include <uv.h>
+
+#include <securepair/context.h>
+#include <securepair/error.h>
+#include <securepair/stream.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sp_server sp_server_t;
+
+/*
+ * A server on a loop. `on_secure` is the seed's `secureConnection`: called once for each client,
+ * with 0 when its handshake is done, authorized or not, or with the reason why it failed. The
+ * stream is then set up with sp_stream_on, piped, written to, or destroyed; a failed one only
+ * answers questions and closes by itself.
+ * Reads all of `options` but what belongs to connect. A server needs a certificate with its key,
+ * unless options->context brings a context without (whose handshakes fail unless a name or a hook
+ * chooses another).
+ * Errors: those of sp_context_new, SP_EOPTION, UV_ENOMEM.
+ */
+SP_EXTERN int sp_server_new(sp_server_t **server, uv_loop_t *loop, sp_secure_cb on_secure,
+                            sp_error_t *why, const sp_options_t *options);
+
+/*
+ * Binds and listens: on `port` (0: any free one, see sp_server_port) of `host`; NULL is any IPv4
+ * address (seed), "::" any address. A name is looked up before the call returns. On a Unix socket
+ * at `path`, which must not exist and is removed on close. On an inherited descriptor of a bound
+ * stream socket, which the server then owns. Once per server.
+ * Errors: libuv's (UV_EADDRINUSE, UV_EACCES, ...), SP_EOPTION.
+ */
+SP_EXTERN int sp_server_listen(sp_server_t *server, const char *host, int port, sp_error_t *why);
+SP_EXTERN int sp_server_listen_path(sp_server_t *server, const char *path, sp_error_t *why);
+SP_EXTERN int sp_server_listen_fd(sp_server_t *server, int fd, sp_error_t *why);
+
+/* The address bound to, as in sp_stream_local. Returns 0 or libuv's error. */
+SP_EXTERN int sp_server_address(const sp_server_t *server, char *room, size_t size, int *port);
+SP_EXTERN int sp_server_port(const sp_server_t *server); /* 0 if there is none */
+
+/*
+ * Stops accepting; connections live on. `on_close` (may be NULL) is called after the last of them
+ * closed, and then the server is gone. Needed also for a server that never listened. Again: only
+ * the first on_close is called, and further calls answer UV_EALREADY.
+ */
+typedef void (*sp_server_cb)(sp_server_t *server);
+SP_EXTERN int sp_server_close(sp_server_t *server, sp_server_cb on_close);
+
+/* Destroys every connection, also those still in the handshake. Usually after sp_server_close. */
+SP_EXTERN void sp_server_destroy_all(sp_server_t *server);
+
+/* Connections: live ones, the handshaking included. Above the maximum (0: none) a newcomer is
+ * closed before any TLS is set up for it, and `drop` is called. */
+SP_EXTERN size_t sp_server_connections(const sp_server_t *server);
+SP_EXTERN size_t sp_server_max_connections(const sp_server_t *server);
+SP_EXTERN void sp_server_set_max_connections(sp_server_t *server, size_t maximum);
+
+/* A connection was not taken: UV_EMFILE and the like when accept failed (the server goes on), or
+ * UV_ECONNREFUSED above max_connections. */
+typedef void (*sp_drop_cb)(sp_server_t *server, int status);
+SP_EXTERN void sp_server_on_drop(sp_server_t *server, sp_drop_cb on_drop);
+
+/*
+ * Contexts: the default one, and others by server name: "mail.example", or "*.example" for names
+ * with one more label; an exact name wins, case and a trailing dot do not matter. Live connections
+ * keep theirs; the next handshake takes the new one. The context is retained. NULL removes a name.
+ * Returns 0; SP_EOPTION for a name that is none or a context without certificate; UV_ENOMEM.
+ */
+SP_EXTERN int sp_server_set_context(sp_server_t *server, sp_context_t *context);
+SP_EXTERN int sp_server_add_context(sp_server_t *server, const char *name, sp_context_t *context);
+
+SP_EXTERN void sp_server_ref(sp_server_t *server); /* as uv_ref, on the listening handle */
+SP_EXTERN void sp_server_unref(sp_server_t *server);
+SP_EXTERN void sp_server_set_data(sp_server_t *server, void *data);
+SP_EXTERN void *sp_server_data(const sp_server_t *server);
+SP_EXTERN uv_loop_t *sp_server_loop(const sp_server_t *server);
+
+/* The server that a stream came from; NULL for others. Valid until the server's on_close. */
+SP_EXTERN sp_server_t *sp_stream_server(const sp_stream_t *stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

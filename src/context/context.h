@@ -1,0 +1,58 @@
+/* The inside of a context, and what the pair layer plugs into it. */
+#ifndef SP_CONTEXT_CONTEXT_H
+#define SP_CONTEXT_CONTEXT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <openssl/ssl.h>
+
+#include <securepair/context.h>
+
+struct sp_context {
+  atomic_uint references;
+  SSL_CTX *ssl_ctx;
+  sp_hooks_t hooks;
+  void *hooks_data;
+  uint8_t *alpn; /* our protocols in wire form (RFC 7301 3.1); NULL: none */
+  size_t alpn_size;
+  bool has_certificate;
+  bool system_roots;                 /* no `ca` was given */
+  bool request_cert;                 /* as a server */
+  bool reject_client, reject_server; /* reject_unauthorized as it comes out for either role */
+  bool common_name;
+  bool is_signed_by_hook; /* its key came from sp__signer_key */
+  /* what SSL_set_SSL_CTX leaves as it was and sp__context_apply must set: NULL or 0 is default */
+  char *groups, *sigalgs, *suites;
+  int min_version, max_version;
+};
+
+/*
+ * OpenSSL calls some hooks by SSL_CTX only. A context passes them on to the connection, whose
+ * SSL_get_app_data points to an object that begins with a pointer to this table.
+ */
+typedef struct sp__handler {
+  int (*client_hello)(SSL *ssl, int *alert); /* as SSL_client_hello_cb_fn */
+  int (*alpn)(SSL *ssl, const unsigned char **out, unsigned char *out_size, const unsigned char *in,
+              unsigned in_size);                  /* as SSL_CTX_alpn_select_cb_func */
+  int (*verify)(SSL *ssl, X509_STORE_CTX *store); /* as SSL_CTX_set_cert_verify_callback */
+} sp__handler_t;
+
+/* The options as this version of the library knows them, whatever version the caller was compiled
+ * against: fields it does not know are 0. NULL gives all defaults. SP_EOPTION: no size. */
+int sp__options_copy(sp_options_t *copy, const sp_options_t *options, sp_error_t *why);
+
+/* options->context retained, or a new one made from the rest. */
+int sp__context_of(sp_context_t **context, const sp_options_t *options, sp_error_t *why);
+
+/* Gives a fresh SSL (role already set) what is not inherited from SSL_CTX: verification mode,
+ * the store of the system's roots; also used after SSL_set_SSL_CTX changed the context of a
+ * server's SSL in its client_hello hook, where it sets versions, groups, ... anew.
+ * Returns 0, UV_ENOMEM or SP_ECRYPTO. */
+int sp__context_apply(const sp_context_t *context, SSL *ssl, sp_role_t role, bool swapped);
+
+/* The system's roots, loaded once for the process. Borrowed. NULL: no memory. Any thread. */
+X509_STORE *sp__system_roots(void);
+
+#endif
