@@ -1,0 +1,51 @@
+# test/NAME.c becomes the cmocka program build/test/NAME, linked to the static library so that it can
+# reach internals too; test/NAME.sh is run by bash with the build folder as its argument. What all
+# tests share is test/support/*.c. Exit status 77 says that a script was skipped.
+pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
+if(NOT CMOCKA_FOUND)
+  message(FATAL_ERROR "The tests need cmocka (Debian: libcmocka-dev). -DSECUREPAIR_TESTS=OFF builds without them.")
+endif()
+
+set(test_timeout 120)
+if(SECUREPAIR_SANITIZE)
+  set(test_timeout 360)
+endif()
+
+function(set_test_properties name)
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${test_timeout} SKIP_RETURN_CODE 77
+    ENVIRONMENT "SP_EXAMPLES=${PROJECT_BINARY_DIR}/examples;SP_SOURCE=${PROJECT_SOURCE_DIR}")
+endfunction()
+
+add_library(test_flags INTERFACE)
+target_compile_definitions(test_flags INTERFACE _GNU_SOURCE)
+target_include_directories(test_flags INTERFACE ${PROJECT_SOURCE_DIR}/include
+  ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/test)
+target_link_libraries(test_flags INTERFACE securepair::static securepair_flags
+  OpenSSL::SSL OpenSSL::Crypto Threads::Threads PkgConfig::CMOCKA ${CMAKE_DL_LIBS})
+
+add_library(test_support INTERFACE)
+file(GLOB support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/test/support/*.c)
+if(support)
+  add_library(test_support_objects STATIC ${support})
+  target_link_libraries(test_support_objects PRIVATE test_flags)
+  target_link_libraries(test_support INTERFACE test_support_objects)
+endif()
+
+file(GLOB tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/test/*.c)
+foreach(source IN LISTS tests)
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(test-${name} ${source})
+  set_target_properties(test-${name} PROPERTIES OUTPUT_NAME ${name}
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test)
+  target_link_libraries(test-${name} PRIVATE test_support test_flags)
+  add_test(NAME ${name} COMMAND test-${name})
+  set_test_properties(${name})
+endforeach()
+
+find_program(BASH bash REQUIRED)
+file(GLOB scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/test/*.sh)
+foreach(script IN LISTS scripts)
+  get_filename_component(name ${script} NAME_WE)
+  add_test(NAME ${name} COMMAND ${BASH} ${script} ${PROJECT_BINARY_DIR})
+  set_test_properties(${name})
+endforeach()
