@@ -18,7 +18,7 @@ foreach(kind SHARED STATIC)
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   # The public headers need libuv's; OpenSSL's are our own business.
   target_link_libraries(${target} PUBLIC PkgConfig::securepair_uv
-    PRIVATE OpenSSL::SSL OpenSSL::Crypto Threads::Threads $<BUILD_INTERFACE:securepair_flags>)
+    PRIVATE OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
 endforeach()
 
 set_target_properties(securepair_shared PROPERTIES
@@ -27,6 +27,7 @@ set_target_properties(securepair_shared PROPERTIES
   # Until 1.0 a minor version may break the ABI, so it is part of the soname.
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
   LINK_DEPENDS ${exports})
+target_link_libraries(securepair_shared PRIVATE securepair_flags)
 target_link_options(securepair_shared PRIVATE -Wl,--version-script=${exports})
 set_target_properties(securepair_static PROPERTIES EXPORT_NAME static)
 
