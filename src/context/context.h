@@ -18,12 +18,13 @@ struct sp_context {
   uint8_t *alpn; /* our protocols in wire form (RFC 7301 3.1); NULL: none */
   size_t alpn_size;
   bool has_certificate;
-  bool system_roots;                 /* no `ca` was given */
-  bool request_cert;                 /* as a server */
+  bool system_roots; /* no `ca` was given */
+  bool own_store;    /* ... but `crl` was: the SSL_CTX has them in a store of its own */
+  bool request_cert; /* as a server */
   bool reject_client, reject_server; /* reject_unauthorized as it comes out for either role */
   bool common_name;
   bool is_signed_by_hook; /* its key came from sp__signer_key */
-  /* what SSL_set_SSL_CTX leaves as it was and sp__context_apply must set: NULL or 0 is default */
+  /* what SSL_set_SSL_CTX leaves as it was and sp__context_apply must set */
   char *groups, *sigalgs, *suites;
   int min_version, max_version;
 };

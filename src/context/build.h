@@ -1,0 +1,30 @@
+/* The steps in which sp_context_new makes a context; each checks its part of the options. */
+#ifndef SP_CONTEXT_BUILD_H
+#define SP_CONTEXT_BUILD_H
+
+#include "context/context.h"
+
+#define SP__CREDENTIALS_LIMIT ((size_t)1 << 20) /* bytes of a key, a certificate or a PKCS#12 */
+#define SP__TRUST_LIMIT ((size_t)1 << 24)       /* ... of an entry of ca or crl */
+
+/* As sp__fail for what OpenSSL refused: takes over its first error as the reason, empties its
+ * queue, and turns a lack of memory into UV_ENOMEM. */
+int sp__fail_crypto(sp_error_t *why, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Values outside of their enumeration, options that contradict each other. */
+int sp__options_check(const sp_options_t *options, sp_error_t *why);
+
+/* Versions, ciphers, suites, groups, signature algorithms, ALPN, tickets. */
+int sp__policy_load(sp_context_t *context, const sp_options_t *options, sp_error_t *why);
+
+/* ca, crl, system roots. */
+int sp__trust_load(sp_context_t *context, const sp_options_t *options, sp_error_t *why);
+
+/* Key, certificate with chain, PKCS#12; after the two above, whose limits apply to them. */
+int sp__credentials_load(sp_context_t *context, const sp_options_t *options, sp_error_t *why);
+
+/* What policy.c set on the SSL_CTX, set on an SSL that came from another one. */
+int sp__policy_apply(const sp_context_t *context, SSL *ssl);
+
+#endif

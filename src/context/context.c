@@ -1,0 +1,214 @@
+#include "context/context.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "certificate/certificate.h"
+#include "context/build.h"
+
+static bool ran_out_of_memory(void) {
+  bool found = false;
+  for (unsigned long error; (error = ERR_get_error());)
+    found = found || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+  return found;
+}
+
+int sp__fail_crypto(sp_error_t *why, int status, const char *format, ...) {
+  char text[sizeof why->text];
+  unsigned long reason = ERR_peek_error();
+  if (ran_out_of_memory())
+    return sp__fail_memory(why);
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  sp__fail(why, status, SP_US, "%s", text);
+  if (why)
+    why->reason = reason;
+  return status;
+}
+
+/* An SSL without a pair, as a test may make one, has no handler. */
+static const sp__handler_t *handler_of(const SSL *ssl) {
+  const sp__handler_t *const *owner = ssl ? SSL_get_app_data(ssl) : NULL;
+  return owner ? *owner : NULL;
+}
+
+static int on_client_hello(SSL *ssl, int *alert, void *unused) {
+  (void)unused;
+  const sp__handler_t *handler = handler_of(ssl);
+  return handler && handler->client_hello ? handler->client_hello(ssl, alert)
+                                          : SSL_CLIENT_HELLO_SUCCESS;
+}
+
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
+                   const unsigned char *in, unsigned in_size, void *unused) {
+  (void)unused;
+  const sp__handler_t *handler = handler_of(ssl);
+  return handler && handler->alpn ? handler->alpn(ssl, out, out_size, in, in_size)
+                                  : SSL_TLSEXT_ERR_NOACK;
+}
+
+static int on_verify(X509_STORE_CTX *store, void *unused) {
+  (void)unused;
+  SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+  const sp__handler_t *handler = handler_of(ssl);
+  return handler && handler->verify ? handler->verify(ssl, store) : X509_verify_cert(store);
+}
+
+/* SSL_CTX_new has already applied the machine's openssl.cnf: everything it could have changed is
+ * set anew here and in policy.c. */
+static void settle(SSL_CTX *ctx) {
+  SSL_CTX_set_security_level(ctx, 2);
+  SSL_CTX_clear_options(ctx, SSL_CTX_get_options(ctx));
+  SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                               SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
+  /* Whether a record was complete is for the pair to see: no retry inside of OpenSSL. The chain
+   * is found once, in credentials.c, not at each handshake. */
+  SSL_CTX_clear_mode(ctx, SSL_CTX_get_mode(ctx));
+  SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                            SSL_MODE_NO_AUTO_CHAIN);
+  SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_max_early_data(ctx, 0);
+  SSL_CTX_set_recv_max_early_data(ctx, 0);
+  SSL_CTX_set_quiet_shutdown(ctx, 0);
+  SSL_CTX_set_read_ahead(ctx, 0);
+  SSL_CTX_set_block_padding(ctx, 0);
+  SSL_CTX_set_dh_auto(ctx, 1); /* only explicit `ciphers` bring DHE in */
+  SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
+  SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+  SSL_CTX_set_cert_verify_callback(ctx, on_verify, NULL);
+}
+
+/* Everything by which the server decided about a client goes into the name under which sessions
+ * may come back. */
+static bool digest_policy(const sp_context_t *context, EVP_MD_CTX *hash) {
+  int facts[] = {context->request_cert, context->reject_server, context->system_roots,
+                 context->common_name,  context->min_version,   context->max_version};
+  if (!EVP_DigestInit_ex(hash, EVP_sha256(), NULL) || !EVP_DigestUpdate(hash, facts, sizeof facts))
+    return false;
+  X509_STORE *store = SSL_CTX_get_cert_store(context->ssl_ctx);
+  unsigned long flags = X509_VERIFY_PARAM_get_flags(X509_STORE_get0_param(store));
+  STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+  bool fine = EVP_DigestUpdate(hash, &flags, sizeof flags);
+  for (int i = 0; fine && i < sk_X509_OBJECT_num(objects); i++) {
+    const X509_OBJECT *object = sk_X509_OBJECT_value(objects, i);
+    X509 *x509 = X509_OBJECT_get0_X509(object);
+    X509_CRL *crl = X509_OBJECT_get0_X509_CRL(object);
+    unsigned char one[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    fine = (!x509 || X509_digest(x509, EVP_sha256(), one, &n)) &&
+           (!crl || X509_CRL_digest(crl, EVP_sha256(), one, &n)) && EVP_DigestUpdate(hash, one, n);
+  }
+  return fine;
+}
+
+static int name_sessions(sp_context_t *context, sp_error_t *why) {
+  unsigned char name[EVP_MAX_MD_SIZE];
+  unsigned n = 0;
+  EVP_MD_CTX *hash = EVP_MD_CTX_new();
+  bool fine = hash && digest_policy(context, hash) && EVP_DigestFinal_ex(hash, name, &n) &&
+              SSL_CTX_set_session_id_context(context->ssl_ctx, name, n);
+  EVP_MD_CTX_free(hash);
+  return fine ? 0 : sp__fail_crypto(why, SP_ECRYPTO, "cannot compute the session id context");
+}
+
+static int build(sp_context_t *context, const sp_options_t *options, sp_error_t *why) {
+  if (!(context->ssl_ctx = SSL_CTX_new(TLS_method())))
+    return sp__fail_crypto(why, SP_ECRYPTO, "OpenSSL cannot make an SSL_CTX");
+  settle(context->ssl_ctx);
+  context->hooks = options->hooks;
+  context->hooks_data = options->hooks_data;
+  context->request_cert = options->request_cert == SP_YES;
+  context->reject_client = options->reject_unauthorized != SP_NO;
+  context->reject_server = options->reject_unauthorized == SP_YES && context->request_cert;
+  context->common_name = options->insecure_common_name == SP_YES;
+  int status = sp__policy_load(context, options, why);
+  if (!status)
+    status = sp__trust_load(context, options, why);
+  if (!status)
+    status = sp__credentials_load(context, options, why);
+  return status ? status : name_sessions(context, why);
+}
+
+int sp_context_new(sp_context_t **context, const sp_options_t *options, sp_error_t *why) {
+  sp_options_t copy;
+  *context = NULL;
+  int status = sp__options_copy(&copy, options, why);
+  if (!status)
+    status = sp__options_check(&copy, why);
+  if (status < 0)
+    return status;
+  sp_context_t *made = sp__zalloc(sizeof *made);
+  if (!made)
+    return sp__fail_memory(why);
+  atomic_init(&made->references, 1);
+  ERR_clear_error();
+  status = build(made, &copy, why);
+  ERR_clear_error();
+  if (status < 0)
+    sp_context_release(made);
+  else
+    *context = made;
+  return status;
+}
+
+sp_context_t *sp_context_retain(sp_context_t *context) {
+  atomic_fetch_add_explicit(&context->references, 1, memory_order_relaxed);
+  return context;
+}
+
+void sp_context_release(sp_context_t *context) {
+  if (!context || atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) != 1)
+    return;
+  SSL_CTX_free(context->ssl_ctx);
+  sp__free(context->alpn);
+  sp__free(context->groups);
+  sp__free(context->sigalgs);
+  sp__free(context->suites);
+  sp__free(context);
+}
+
+bool sp_context_has_certificate(const sp_context_t *context) { return context->has_certificate; }
+
+int sp_context_certificate(const sp_context_t *context, sp_certificate_t **certificate) {
+  *certificate = NULL;
+  X509 *leaf = SSL_CTX_get0_certificate(context->ssl_ctx);
+  if (!leaf)
+    return SP_ECERTIFICATE;
+  STACK_OF(X509) *chain = NULL;
+  SSL_CTX_get0_chain_certs(context->ssl_ctx, &chain);
+  return sp__certificate_view(certificate, leaf, chain, NULL);
+}
+
+SSL_CTX *sp_context_ssl_ctx(const sp_context_t *context) { return context->ssl_ctx; }
+
+static int verify_mode(const sp_context_t *context, sp_role_t role) {
+  if (role == SP_CLIENT)
+    return SSL_VERIFY_PEER; /* whether a refusal ends the handshake: the pair's handler */
+  if (!context->request_cert)
+    return SSL_VERIFY_NONE;
+  return SSL_VERIFY_PEER | (context->reject_server ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
+}
+
+int sp__context_apply(const sp_context_t *context, SSL *ssl, sp_role_t role, bool swapped) {
+  int mode = verify_mode(context, role);
+  SSL_set_verify(ssl, mode, NULL);
+  if (swapped) {
+    int status = sp__policy_apply(context, ssl);
+    if (status < 0)
+      return status;
+  }
+  if (!context->system_roots || context->own_store || mode == SSL_VERIFY_NONE)
+    return 0;
+  X509_STORE *roots = sp__system_roots();
+  if (!roots || !SSL_set1_verify_cert_store(ssl, roots))
+    return sp__fail_memory(NULL);
+  return 0;
+}

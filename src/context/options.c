@@ -1,0 +1,94 @@
+#include <string.h>
+
+#include "base/error.h"
+#include "context/build.h"
+
+/* A caller that was compiled against a later version may have more fields; that is fine as long
+ * as it does not use them. */
+static int check_rest(const sp_options_t *options, sp_error_t *why) {
+  const unsigned char *bytes = (const void *)options;
+  for (size_t i = sizeof *options; i < options->size; i++)
+    if (bytes[i])
+      return sp__fail(why, SP_EOPTION, SP_US,
+                      "options: a field that this version of the library (%s) does not know is set",
+                      sp_version());
+  return 0;
+}
+
+int sp__options_copy(sp_options_t *copy, const sp_options_t *options, sp_error_t *why) {
+  memset(copy, 0, sizeof *copy);
+  copy->size = sizeof *copy;
+  if (!options)
+    return 0;
+  size_t size = options->size;
+  if (size < sizeof size || size > 65536)
+    return sp__fail(why, SP_EOPTION, SP_US, "options: size is not set: make them with SP_OPTIONS");
+  memcpy(copy, options, size < sizeof *copy ? size : sizeof *copy);
+  copy->size = sizeof *copy;
+  return check_rest(options, why);
+}
+
+int sp__context_of(sp_context_t **context, const sp_options_t *options, sp_error_t *why) {
+  sp_options_t copy;
+  *context = NULL;
+  int status = sp__options_copy(&copy, options, why);
+  if (status < 0)
+    return status;
+  if (!copy.context)
+    return sp_context_new(context, &copy, why);
+  *context = sp_context_retain(copy.context);
+  return 0;
+}
+
+static int check_choice(const char *name, sp_choice_t choice, sp_error_t *why) {
+  int value = (int)choice;
+  if (value == SP_DEFAULT || value == SP_YES || value == SP_NO)
+    return 0;
+  return sp__fail(why, SP_EOPTION, SP_US, "%s: %d is not SP_DEFAULT, SP_YES or SP_NO", name, value);
+}
+
+static int check_choices(const sp_options_t *options, sp_error_t *why) {
+  const struct {
+    const char *name;
+    sp_choice_t choice;
+  } choices[] = {
+      {"request_cert", options->request_cert},
+      {"reject_unauthorized", options->reject_unauthorized},
+      {"prefer_server_ciphers", options->prefer_server_ciphers},
+      {"insecure_common_name", options->insecure_common_name},
+      {"tickets", options->tickets},
+  };
+  int status = 0;
+  for (size_t i = 0; !status && i < sizeof choices / sizeof *choices; i++)
+    status = check_choice(choices[i].name, choices[i].choice, why);
+  return status;
+}
+
+static int check_one_of(const char *one, bool has_one, const char *other, bool has_other,
+                        sp_error_t *why) {
+  if (!has_one || !has_other)
+    return 0;
+  return sp__fail(why, SP_EOPTION, SP_US, "%s and %s were both given: leave one out", one, other);
+}
+
+int sp__options_check(const sp_options_t *o, sp_error_t *why) {
+  bool pfx = o->pfx || o->pfx_file, key = o->key || o->key_file, cert = o->cert || o->cert_file;
+  int status = check_choices(o, why);
+  if (!status)
+    status = check_one_of("key", o->key, "key_file", o->key_file, why);
+  if (!status)
+    status = check_one_of("cert", o->cert, "cert_file", o->cert_file, why);
+  if (!status)
+    status = check_one_of("pfx", o->pfx, "pfx_file", o->pfx_file, why);
+  if (!status)
+    status = check_one_of("pfx", pfx, "key", key, why);
+  if (!status)
+    status = check_one_of("pfx", pfx, "cert", cert, why);
+  if (!status)
+    status = check_one_of("hooks.sign", o->hooks.sign, "key", key, why);
+  if (!status)
+    status = check_one_of("hooks.sign", o->hooks.sign, "pfx", pfx, why);
+  if (!status)
+    status = check_one_of("passphrase", o->passphrase, "on_passphrase", o->on_passphrase, why);
+  return status;
+}
