@@ -50,7 +50,8 @@ enum {
   SP_PAIR_PEER_ENDED = 32,     /* the peer sent close_notify: no cleartext follows */
   SP_PAIR_ENDED = 64,          /* we sent close_notify */
   SP_PAIR_WAITING = 128,       /* a hook answered SP_PENDING: sp_pair_resume is due */
-  SP_PAIR_FAILED = 256         /* see sp_pair_error */
+  SP_PAIR_TRUNCATED = 256,        /* the transport ended, and no close_notify came before */
+  SP_PAIR_FAILED = 512         /* see sp_pair_error */
 };
 SP_EXTERN unsigned sp_pair_state(const sp_pair_t *pair);
 
@@ -68,14 +69,15 @@ SP_EXTERN int sp_pair_encrypted_in(sp_pair_t *pair, const void *bytes, size_t n)
  * a hook or holds back because cleartext was not collected): offer those again later. */
 SP_EXTERN size_t sp_pair_encrypted_release(sp_pair_t *pair);
 
-/* The transport ended. Without a close_notify before it that is SP_ETRUNCATED, during the
- * handshake SP_EEARLYCLOSE; neither is reported while bytes offered before are still unread. */
+/* The transport ended. During the handshake that is SP_EEARLYCLOSE, sticky. Later, without a
+ * close_notify before it, the state says SP_PAIR_TRUNCATED once all bytes offered before are read,
+ * and cleartext-out answers SP_ETRUNCATED; writing is still possible. Returns 0 or the error. */
 SP_EXTERN int sp_pair_encrypted_end(sp_pair_t *pair);
 
 /*
  * Encrypted out: returns how many bytes are at *bytes, 0 for none; there may be more after those.
- * They stay valid until sp_pair_encrypted_sent, which says how many of them were taken, and
- * across any other call on the pair but sp_pair_unlend.
+ * They stay valid until sp_pair_encrypted_sent, which says how many of them were taken; bytes in
+ * lent memory until sp_pair_unlend. A handshake that had to wait for room goes on in _sent.
  */
 SP_EXTERN size_t sp_pair_encrypted_out(const sp_pair_t *pair, const void **bytes);
 SP_EXTERN void sp_pair_encrypted_sent(sp_pair_t *pair, size_t n);
@@ -114,8 +116,9 @@ SP_EXTERN void sp_pair_release_buffers(sp_pair_t *pair);
 
 /* -- hooks ------------------------------------------------------------------------------------ */
 
-/* Hooks of this pair in place of its context's; copied. Before the first byte goes in. */
-SP_EXTERN void sp_pair_set_hooks(sp_pair_t *pair, const sp_hooks_t *hooks, void *data);
+/* Hooks of this pair in place of its context's; copied. Before the first byte goes in. Returns 0 or
+ * UV_ENOMEM. */
+SP_EXTERN int sp_pair_set_hooks(sp_pair_t *pair, const sp_hooks_t *hooks, void *data);
 
 /* Answers, in the hook or between SP_PENDING and sp_pair_resume. Return 0; SP_EOPTION when the
  * pair is past the point where the answer matters; UV_ENOMEM. */

@@ -1,0 +1,200 @@
+/* From OpenSSL's error queue to an error with a sentence a person can act on. */
+#include <errno.h>
+#include <string.h>
+
+#include <openssl/err.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "pair/pair.h"
+
+static sp_error_t *error_room(sp_pair_t *pair) {
+  if (pair->error)
+    return NULL;
+  pair->error = sp__zalloc(sizeof *pair->error);
+  if (pair->error)
+    return pair->error;
+  pair->error = (sp_error_t *)&sp__memory_error;
+  return NULL;
+}
+
+int sp__pair_fail(sp_pair_t *pair, int status, sp_party_t who, const char *text) {
+  sp_error_t *error = error_room(pair);
+  if (error) {
+    sp__fail(error, status, who, "%s", text);
+    error->alert = pair->alert;
+    error->verify = pair->verify;
+  }
+  return pair->error->status;
+}
+
+/* -- alerts of the peer (RFC 8446 6) ----------------------------------------------------------- */
+
+static const char *alert_advice(const sp_pair_t *pair, int alert) {
+  switch (alert) {
+  case SSL_AD_HANDSHAKE_FAILURE:
+    return "nothing in common: compare versions, cipher suites and groups, and whether it wants "
+           "a client certificate";
+  case SSL_AD_PROTOCOL_VERSION:
+    return "it supports none of our protocol versions";
+  case SSL_AD_UNKNOWN_CA:
+    return "it does not trust the issuer of our certificate, or misses an intermediate one";
+  case SSL_AD_BAD_CERTIFICATE:
+  case SSL_AD_UNSUPPORTED_CERTIFICATE:
+  case SSL_AD_CERTIFICATE_UNKNOWN:
+    return "it did not accept our certificate";
+  case SSL_AD_CERTIFICATE_EXPIRED:
+    return "our certificate has expired, or is not valid yet by its clock";
+  case SSL_AD_CERTIFICATE_REVOKED:
+    return "our certificate is revoked";
+  case SSL_AD_CERTIFICATE_REQUIRED:
+    return "it requires a client certificate: give cert and key";
+  case SSL_AD_UNRECOGNIZED_NAME:
+    return "it does not know the server name that was asked for";
+  case SSL_AD_NO_APPLICATION_PROTOCOL:
+    return "it speaks none of our application protocols (ALPN)";
+  case SSL_AD_ACCESS_DENIED:
+    return "it denies access";
+  default:
+    return pair->secure ? "it ended the connection" : "it ended the handshake";
+  }
+}
+
+static void say_alert(sp_error_t *error, const sp_pair_t *pair, int alert) {
+  sp__fail(error, SP_EALERT, SP_PEER, "the %s sent the alert %s (%d): %s",
+           pair->role == SP_CLIENT ? "server" : "client", sp_alert_name(alert), alert,
+           alert_advice(pair, alert));
+  error->alert = alert;
+}
+
+/* -- what is not TLS ----------------------------------------------------------------------------
+ */
+
+static bool begins(const sp_pair_t *pair, const char *text) {
+  return !memcmp(pair->first, text, strlen(text));
+}
+
+static bool looks_like_tls(const sp_pair_t *pair) {
+  return pair->first[0] >= SSL3_RT_CHANGE_CIPHER_SPEC &&
+         pair->first[0] <= SSL3_RT_APPLICATION_DATA && pair->first[1] == SSL3_VERSION_MAJOR;
+}
+
+static void say_not_tls(sp_error_t *error, const sp_pair_t *pair) {
+  bool client = pair->role == SP_CLIENT;
+  if (looks_like_tls(pair))
+    sp__fail(error, SP_EPROTOCOL, SP_PEER, "a TLS record has a wrong version number");
+  else if (begins(pair, "HTTP/"))
+    sp__fail(error, SP_EHTTP, SP_PEER, "the server speaks plain HTTP on this port");
+  else if (client && (begins(pair, "220 ") || begins(pair, "220-") || begins(pair, "* OK") ||
+                      begins(pair, "+OK")))
+    sp__fail(error, SP_ENOTTLS, SP_PEER,
+             "the server greets in cleartext on this port: it wants STARTTLS, or another port");
+  else if (begins(pair, "SSH-"))
+    sp__fail(error, SP_ENOTTLS, SP_PEER, "an SSH %s answers on this port",
+             client ? "server" : "client");
+  else
+    sp__fail(error, SP_ENOTTLS, SP_PEER, "what the %s sends is not TLS (it begins %02x %02x %02x)",
+             client ? "server" : "client", pair->first[0], pair->first[1], pair->first[2]);
+}
+
+/* -- OpenSSL's reasons ---------------------------------------------------------------------------
+ */
+
+static const struct {
+  int reason, status;
+  sp_party_t who;
+  const char *text;
+} sentences[] = {
+    {SSL_R_HTTP_REQUEST, SP_EHTTP, SP_PEER,
+     "the client speaks plain HTTP on a TLS port: use https://"},
+    {SSL_R_HTTPS_PROXY_REQUEST, SP_EHTTP, SP_PEER,
+     "the client sent an HTTP CONNECT request to a TLS port"},
+    {SSL_R_NO_SHARED_CIPHER, SP_EPROTOCOL, SP_PEER,
+     "no cipher suite in common with the client (or no certificate for those it offers)"},
+    {SSL_R_NO_SHARED_GROUPS, SP_EPROTOCOL, SP_PEER, "no key exchange group in common"},
+    {SSL_R_NO_SUITABLE_KEY_SHARE, SP_EPROTOCOL, SP_PEER, "no key exchange group in common"},
+    {SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, SP_EPROTOCOL, SP_PEER,
+     "no signature algorithm in common that fits the certificate"},
+    {SSL_R_NO_CERTIFICATE_SET, SP_ECERTIFICATE, SP_US,
+     "this server has no certificate for the client"},
+    {SSL_R_UNSUPPORTED_PROTOCOL, SP_EPROTOCOL, SP_PEER,
+     "the peer offers only protocol versions that are not enabled here"},
+    {SSL_R_VERSION_TOO_LOW, SP_EPROTOCOL, SP_PEER,
+     "the peer offers only protocol versions that are not enabled here"},
+    {SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, SP_EUNAUTHORIZED, SP_PEER,
+     "the client sent no certificate, and one is required"},
+    {SSL_R_PACKET_LENGTH_TOO_LONG, SP_EPROTOCOL, SP_PEER,
+     "the peer sent a record longer than TLS allows"},
+    {SSL_R_ENCRYPTED_LENGTH_TOO_LONG, SP_EPROTOCOL, SP_PEER,
+     "the peer sent a record longer than TLS allows"},
+    {SSL_R_DATA_LENGTH_TOO_LONG, SP_EPROTOCOL, SP_PEER,
+     "the peer sent a record longer than TLS allows"},
+    {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, SP_EPROTOCOL, SP_PEER,
+     "a record was damaged or forged on its way"},
+    {SSL_R_NO_APPLICATION_PROTOCOL, SP_EPROTOCOL, SP_PEER,
+     "no application protocol (ALPN) in common with the client"},
+    {SSL_R_UNEXPECTED_MESSAGE, SP_EPROTOCOL, SP_PEER,
+     "the peer sent a message that does not belong here"},
+    {SSL_R_UNEXPECTED_RECORD, SP_EPROTOCOL, SP_PEER,
+     "the peer sent a record that does not belong here"},
+    {SSL_R_TOO_MANY_KEY_UPDATES, SP_EPROTOCOL, SP_PEER,
+     "the peer sends one key update after another"},
+    {SSL_R_TOO_MANY_WARN_ALERTS, SP_EPROTOCOL, SP_PEER, "the peer sends one warning after another"},
+};
+
+static void say_reason(sp_error_t *error, const sp_pair_t *pair, unsigned long code) {
+  int reason = ERR_GET_REASON(code);
+  for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++)
+    if (sentences[i].reason == reason) {
+      sp__fail(error, sentences[i].status, sentences[i].who, "%s", sentences[i].text);
+      return;
+    }
+  const char *text = ERR_reason_error_string(code);
+  bool theirs = ERR_GET_LIB(code) == ERR_LIB_SSL;
+  sp__fail(error, theirs ? SP_EPROTOCOL : SP_ECRYPTO, theirs ? SP_PEER : SP_US, "%s failed: %s",
+           pair->secure ? "the TLS connection" : "the TLS handshake",
+           text ? text : "OpenSSL gave no reason");
+}
+
+static void say(sp_error_t *error, const sp_pair_t *pair, unsigned long code) {
+  int reason = ERR_GET_REASON(code);
+  bool by_ssl = ERR_GET_LIB(code) == ERR_LIB_SSL;
+  if (pair->answer < 0)
+    sp__fail(error, pair->answer, SP_US, "a hook refused the connection: %s",
+             sp_error_text(pair->answer));
+  else if (!code || reason == ERR_R_MALLOC_FAILURE)
+    sp__fail_memory(error);
+  else if (by_ssl && reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
+    say_alert(error, pair, reason - SSL_AD_REASON_OFFSET);
+  else if (by_ssl && reason == SSL_R_CERTIFICATE_VERIFY_FAILED && pair->verdict)
+    sp__fail(error, SP_EUNAUTHORIZED, SP_PEER, "%s", pair->verdict->text);
+  else if (by_ssl && reason == SSL_R_WRONG_VERSION_NUMBER)
+    say_not_tls(error, pair);
+  else
+    say_reason(error, pair, code);
+}
+
+int sp__pair_fail_engine(sp_pair_t *pair) {
+  unsigned long code = ERR_peek_error();
+  sp_error_t *error = error_room(pair);
+  if (error) {
+    say(error, pair, code);
+    if (error->alert < 0)
+      error->alert = pair->alert;
+    error->reason = code;
+    error->verify = pair->verify;
+  }
+  ERR_clear_error();
+  return pair->error->status;
+}
+
+int sp__pair_fail_early(sp_pair_t *pair) {
+  const char *text = "the peer closed before the connection was secure";
+  if (!pair->bytes_in)
+    text = "the peer closed before it sent anything: does it speak TLS on this port?";
+  else if (begins(pair, "HTTP/"))
+    text = "the server speaks plain HTTP on this port";
+  else if (pair->role == SP_CLIENT)
+    text = "the server closed during the handshake: it may require a client certificate";
+  return sp__pair_fail(pair, SP_EEARLYCLOSE, SP_PEER, text);
+}

@@ -1,0 +1,259 @@
+/* A server's hooks on the client's first message: what it says, its name, its protocols. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "certificate/certificate.h"
+#include "pair/pair.h"
+
+/* The host_name of a server_name extension (RFC 6066 3), *size 0 if there is none.
+ * Below 0: malformed. */
+static int hello_name(SSL *ssl, const uint8_t **name, size_t *size) {
+  const unsigned char *p;
+  size_t n;
+  *name = NULL;
+  *size = 0;
+  if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n))
+    return 0;
+  if (n < 5 || (size_t)(p[0] << 8 | p[1]) != n - 2 || p[2] != TLSEXT_NAMETYPE_host_name)
+    return -1;
+  size_t length = (size_t)(p[3] << 8 | p[4]);
+  if (!length || length != n - 5)
+    return -1;
+  *name = p + 5;
+  *size = length;
+  return 0;
+}
+
+/* The name as text in lower case without a trailing dot; false if it is no host name, which
+ * counts as none. A name is never cut to fit. */
+static bool host_name(char room[256], const uint8_t *name, size_t n) {
+  if (!n || n > 254 || memchr(name, 0, n))
+    return false;
+  for (size_t i = 0; i < n; i++)
+    room[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
+  room[n] = '\0';
+  if (sp__is_address(room) || !sp__is_host_name(room))
+    return false;
+  if (room[n - 1] == '.')
+    room[n - 1] = '\0';
+  return true;
+}
+
+/* The ALPN list in wire form without its length (RFC 7301 3.1). Below 0: malformed. */
+static int hello_protocols(SSL *ssl, const uint8_t **list, size_t *size) {
+  const unsigned char *p;
+  size_t n;
+  *list = NULL;
+  *size = 0;
+  if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &p, &n))
+    return 0;
+  if (n < 4 || (size_t)(p[0] << 8 | p[1]) != n - 2)
+    return -1;
+  for (size_t i = 2; i < n; i += 1u + p[i])
+    if (!p[i] || i + 1 + p[i] > n)
+      return -1;
+  *list = p + 2;
+  *size = n - 2;
+  return 0;
+}
+
+static int ask_hello(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
+  if (!hooks->client_hello)
+    return 0;
+  const uint8_t *name;
+  sp_client_hello_t hello = {.version = SSL_client_hello_get0_legacy_version(pair->ssl)};
+  if (hello_name(pair->ssl, &name, &hello.server_name_size) < 0 ||
+      hello_protocols(pair->ssl, &hello.protocols, &hello.protocols_size) < 0)
+    return SP_EPROTOCOL;
+  char room[256];
+  if (host_name(room, name, hello.server_name_size))
+    hello.server_name = (const char *)name;
+  else
+    hello.server_name_size = 0;
+  hello.suites_size = SSL_client_hello_get0_ciphers(pair->ssl, &hello.suites);
+  return hooks->client_hello(pair, &hello, data);
+}
+
+static int ask_name(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
+  const uint8_t *name;
+  size_t size;
+  char room[256];
+  if (!hooks->server_name && !pair->lookup)
+    return 0;
+  if (hello_name(pair->ssl, &name, &size) < 0)
+    return SP_EPROTOCOL;
+  if (!host_name(room, name, size))
+    return 0;
+  sp_context_t *found = pair->lookup ? pair->lookup(pair->owner, room) : NULL;
+  if (found && sp_pair_use_context(pair, found) < 0)
+    return -ENOMEM;
+  return hooks->server_name ? hooks->server_name(pair, room, data) : 0;
+}
+
+static int ask_alpn(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
+  const uint8_t *list;
+  size_t size;
+  if (!hooks->alpn)
+    return 0;
+  if (hello_protocols(pair->ssl, &list, &size) < 0)
+    return SP_EPROTOCOL;
+  return list ? hooks->alpn(pair, list, size, data) : 0;
+}
+
+static int ask(sp_pair_t *pair) {
+  static int (*const stages[])(sp_pair_t *, const sp_hooks_t *, void *) = {ask_hello, ask_name,
+                                                                           ask_alpn};
+  void *data;
+  const sp_hooks_t *hooks = sp__pair_hooks(pair, &data);
+  pair->in_hook = true;
+  int answer = stages[pair->stage](pair, hooks, data);
+  pair->in_hook = false;
+  return answer;
+}
+
+/* The context that a hook chose takes over: certificate, trust and policy. */
+static int swap_context(sp_pair_t *pair) {
+  if (!pair->swapped)
+    return 0;
+  pair->swapped = false;
+  if (!SSL_set_SSL_CTX(pair->ssl, pair->context->ssl_ctx))
+    return SP_ECRYPTO;
+  return sp__context_apply(pair->context, pair->ssl, pair->role, true);
+}
+
+static int refuse(sp_pair_t *pair, int status, int *alert) {
+  static const int usual = SSL_AD_HANDSHAKE_FAILURE;
+  pair->answer = status;
+  if (pair->refuse >= 0)
+    *alert = pair->refuse;
+  else
+    *alert = status == SP_EPROTOCOL ? SSL_AD_DECODE_ERROR : usual;
+  return SSL_CLIENT_HELLO_ERROR;
+}
+
+int sp__pair_hello(SSL *ssl, int *alert) {
+  sp_pair_t *pair = SSL_get_app_data(ssl);
+  if (pair->waiting)
+    return SSL_CLIENT_HELLO_RETRY;
+  if (pair->answer < 0) /* resumed with a refusal */
+    return refuse(pair, pair->answer, alert);
+  for (; pair->stage < SP__ASKED; pair->stage++) {
+    int answer = ask(pair);
+    if (answer == SP_PENDING) {
+      pair->waiting = SP__WAIT_HELLO;
+      pair->stage++;
+      return SSL_CLIENT_HELLO_RETRY;
+    }
+    if (answer < 0)
+      return refuse(pair, answer, alert);
+  }
+  int status = swap_context(pair);
+  if (status < 0)
+    return refuse(pair, status, alert);
+  if (pair->context->is_signed_by_hook && !(SSL_get_mode(ssl) & SSL_MODE_ASYNC)) {
+    SSL_set_mode(ssl, SSL_MODE_ASYNC); /* takes effect when the engine is entered anew */
+    pair->again = true;
+    return SSL_CLIENT_HELLO_RETRY;
+  }
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* Finds `want` in a list in wire form. */
+static const uint8_t *find(const uint8_t *list, size_t n, const void *want, size_t size) {
+  for (size_t i = 0; i < n; i += 1u + list[i])
+    if (list[i] == size && !memcmp(list + i + 1, want, size))
+      return list + i;
+  return NULL;
+}
+
+/* The hook's choice, or the first of ours that the client offers too. */
+static const uint8_t *choose(const sp_pair_t *pair, const uint8_t *in, size_t n) {
+  if (pair->protocol)
+    return find(in, n, pair->protocol, pair->protocol_size);
+  const sp_context_t *context = pair->context;
+  const uint8_t *found = NULL;
+  for (size_t i = 0; i < context->alpn_size && !found; i += 1u + context->alpn[i])
+    found = find(in, n, context->alpn + i + 1, context->alpn[i]);
+  return found;
+}
+
+int sp__pair_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
+                  const unsigned char *in, unsigned in_size) {
+  sp_pair_t *pair = SSL_get_app_data(ssl);
+  void *data;
+  if (!pair->context->alpn && !pair->protocol && !sp__pair_hooks(pair, &data)->alpn)
+    return SSL_TLSEXT_ERR_NOACK; /* nobody here speaks ALPN */
+  const uint8_t *found = choose(pair, in, in_size);
+  if (!found)
+    return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2 */
+  *out = found + 1;
+  *out_size = *found;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+/* -- answers ---------------------------------------------------------------------------------- */
+
+static bool can_answer_hello(const sp_pair_t *pair) {
+  return pair->role == SP_SERVER && pair->stage < SP__ASKED + (pair->waiting == SP__WAIT_HELLO) &&
+         (pair->in_hook || pair->waiting == SP__WAIT_HELLO);
+}
+
+/* The hooks that began a handshake finish it, whatever context is chosen; but the private key
+ * belongs to the context. */
+static int keep_hooks(sp_pair_t *pair) {
+  sp_hooks_t hooks = pair->context->hooks;
+  if (pair->hooks || (!hooks.alpn && !hooks.client_hello && !hooks.server_name))
+    return 0;
+  hooks.sign = NULL;
+  return sp_pair_set_hooks(pair, &hooks, pair->context->hooks_data);
+}
+
+int sp_pair_use_context(sp_pair_t *pair, sp_context_t *context) {
+  if (!can_answer_hello(pair))
+    return SP_EOPTION;
+  if (keep_hooks(pair) < 0)
+    return -ENOMEM;
+  sp_context_retain(context);
+  sp_context_release(pair->context);
+  pair->context = context;
+  pair->swapped = true;
+  return 0;
+}
+
+int sp_pair_use_protocol(sp_pair_t *pair, const char *protocol, size_t n) {
+  if (!can_answer_hello(pair) || !n || n > 255)
+    return SP_EOPTION;
+  char *copy = sp__copy_bytes(protocol, n);
+  if (!copy)
+    return -ENOMEM;
+  sp__free(pair->protocol);
+  pair->protocol = copy;
+  pair->protocol_size = n;
+  return 0;
+}
+
+void sp_pair_refuse(sp_pair_t *pair, int alert) { pair->refuse = alert; }
+
+int sp_pair_set_hooks(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
+  if (!pair->hooks && !(pair->hooks = sp__zalloc(sizeof *pair->hooks)))
+    return -ENOMEM;
+  *pair->hooks = (sp__pair_hooks_t){*hooks, data};
+  return 0;
+}
+
+int sp_pair_resume(sp_pair_t *pair, int status) {
+  if (pair->busy)
+    return SP_EREENTRY;
+  if (pair->error)
+    return pair->error->status;
+  if (!pair->waiting)
+    return SP_EOPTION;
+  bool unsigned_yet = pair->waiting == SP__WAIT_SIGN && !pair->signature;
+  pair->waiting = SP__WAIT_NONE;
+  pair->answer = status < 0 ? status : unsigned_yet ? SP_EREFUSED : 0;
+  if (!pair->wake)
+    return sp__pair_drive(pair);
+  pair->wake(pair->owner);
+  return 0;
+}

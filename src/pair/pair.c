@@ -1,0 +1,189 @@
+/* A pair's life, and the guard around its engine. */
+#include "pair/pair.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <openssl/err.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "certificate/certificate.h"
+#include "context/signer.h"
+
+static const sp__handler_t handler = {sp__pair_hello, sp__pair_alpn, sp__pair_verify};
+
+int sp__pair_enter(sp_pair_t *pair) {
+  if (pair->busy)
+    return SP_EREENTRY;
+  if (pair->error)
+    return pair->error->status;
+  pair->busy = true;
+  ERR_clear_error(); /* what others left behind is not ours to report */
+  sp__signer_enter(sp__pair_sign, pair);
+  return 0;
+}
+
+static void pair_free(sp_pair_t *pair) {
+  SSL_free(pair->ssl);
+  sp__pair_drop_blocks(pair);
+  sp_context_release(pair->context);
+  sp__free(pair->server_name);
+  sp__free(pair->protocol);
+  sp__free(pair->signature);
+  sp__free(pair->hooks);
+  if (pair->error != &sp__memory_error)
+    sp__free(pair->error);
+  if (pair->verdict != &sp__memory_error)
+    sp__free(pair->verdict);
+  sp__free(pair);
+}
+
+int sp__pair_leave(sp_pair_t *pair, int status) {
+  sp__signer_leave();
+  ERR_clear_error();
+  pair->busy = false;
+  if (pair->doomed)
+    sp_pair_release(pair);
+  return status;
+}
+
+/* SSL_free does not free a job that is paused in the signer: let it end with a refusal. */
+static void finish_job(sp_pair_t *pair) {
+  pair->lent = NULL;
+  pair->waiting = SP__WAIT_NONE;
+  pair->answer = SP_EREFUSED;
+  if (!pair->error)
+    (void)sp__pair_drive(pair);
+}
+
+void sp_pair_release(sp_pair_t *pair) {
+  if (!pair)
+    return;
+  if (pair->busy) {
+    pair->doomed = true;
+    return;
+  }
+  pair->doomed = false;
+  if (pair->waiting == SP__WAIT_SIGN)
+    finish_job(pair);
+  pair_free(pair);
+}
+
+static int set_name(sp_pair_t *pair, const char *name, sp_error_t *why) {
+  bool is_address = sp__is_address(name);
+  if (!is_address && !sp__is_host_name(name))
+    return sp__fail(why, SP_EOPTION, SP_US,
+                    "server name \"%s\" is neither a host name nor an address", name);
+  if (!(pair->server_name = sp__copy_text(name)))
+    return sp__fail_memory(why);
+  if (is_address)
+    return 0; /* RFC 6066 3: addresses are not sent */
+  size_t n = strlen(name);
+  if (pair->server_name[n - 1] == '.')
+    pair->server_name[n - 1] = '\0';
+  if (!SSL_set_tlsext_host_name(pair->ssl, pair->server_name))
+    return sp__fail_memory(why);
+  return 0;
+}
+
+static void on_info(const SSL *ssl, int where, int value) {
+  if ((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT && value >> 8 == SSL3_AL_FATAL) {
+    sp_pair_t *pair = SSL_get_app_data(ssl);
+    pair->alert = value & 0xff;
+  }
+}
+
+static int make_engine(sp_pair_t *pair, sp_error_t *why) {
+  BIO *bio = sp__pair_bio(pair);
+  if (bio)
+    pair->ssl = SSL_new(pair->context->ssl_ctx);
+  if (!pair->ssl) {
+    BIO_free(bio);
+    return sp__fail_memory(why);
+  }
+  SSL_set_bio(pair->ssl, bio, bio);
+  SSL_set_app_data(pair->ssl, pair);
+  SSL_set_info_callback(pair->ssl, on_info);
+  if (pair->role == SP_CLIENT)
+    SSL_set_connect_state(pair->ssl);
+  else
+    SSL_set_accept_state(pair->ssl);
+  if (pair->context->is_signed_by_hook)
+    SSL_set_mode(pair->ssl, SSL_MODE_ASYNC);
+  int status = sp__context_apply(pair->context, pair->ssl, pair->role, false);
+  if (status < 0)
+    return sp__fail(why, status, SP_US, "OpenSSL refused the context's policy");
+  return 0;
+}
+
+static int make(sp_pair_t *pair, const char *server_name, sp_error_t *why) {
+  int status = make_engine(pair, why);
+  if (status < 0)
+    return status;
+  if (pair->role == SP_SERVER)
+    return 0;
+  if (server_name && (status = set_name(pair, server_name, why)) < 0)
+    return status;
+  status = sp__pair_drive(pair); /* the client's first flight */
+  if (status < 0 && why)
+    *why = *pair->error;
+  return status;
+}
+
+int sp_pair_new(sp_pair_t **made, sp_context_t *context, sp_role_t role, const char *server_name,
+                bool check_name, sp_error_t *why) {
+  sp_pair_t *pair = sp__zalloc(sizeof *pair);
+  if (!pair)
+    return sp__fail_memory(why);
+  pair->handler = &handler;
+  pair->context = sp_context_retain(context);
+  pair->role = role;
+  pair->check_name = check_name;
+  pair->alert = pair->refuse = -1;
+  ERR_clear_error();
+  int status = make(pair, server_name, why);
+  ERR_clear_error();
+  if (status < 0)
+    sp_pair_release(pair);
+  else
+    *made = pair;
+  return status;
+}
+
+unsigned sp_pair_state(const sp_pair_t *pair) {
+  unsigned state = 0;
+  bool reads = !pair->peer_ended && !pair->truncated;
+  if (pair->ahead)
+    state |= SP_PAIR_HAS_ENCRYPTED;
+  if (pair->secure)
+    state |= SP_PAIR_SECURE;
+  if (pair->peer_ended)
+    state |= SP_PAIR_PEER_ENDED;
+  if (pair->truncated)
+    state |= SP_PAIR_TRUNCATED;
+  if (pair->ended)
+    state |= SP_PAIR_ENDED;
+  if (pair->waiting)
+    state |= SP_PAIR_WAITING;
+  if (pair->error)
+    return state | SP_PAIR_FAILED;
+  if (pair->secure && reads && (pair->in_left || SSL_pending(pair->ssl)))
+    state |= SP_PAIR_HAS_CLEARTEXT;
+  if (pair->secure && !pair->ended && sp__pair_room(pair))
+    state |= SP_PAIR_TAKES_CLEARTEXT;
+  if (reads && !pair->in_left && !pair->transport_ended && !pair->waiting)
+    state |= SP_PAIR_WANTS_ENCRYPTED;
+  return state;
+}
+
+void sp_pair_release_buffers(sp_pair_t *pair) {
+  if (pair->secure && !pair->busy && !pair->error)
+    SSL_free_buffers(pair->ssl);
+}
+
+void sp_pair_set_data(sp_pair_t *pair, void *data) { pair->data = data; }
+void *sp_pair_data(const sp_pair_t *pair) { return pair->data; }
+SSL *sp_pair_ssl(const sp_pair_t *pair) { return pair->ssl; }
+sp_role_t sp_pair_role(const sp_pair_t *pair) { return pair->role; }
+sp_context_t *sp_pair_context(const sp_pair_t *pair) { return pair->context; }

@@ -1,0 +1,179 @@
+/* The ports that drive the engine: encrypted in, cleartext in, cleartext out. */
+#include <openssl/err.h>
+
+#include "base/error.h"
+#include "pair/pair.h"
+
+#define RECORD_MAX 16384u
+#define RECORD_OVERHEAD_1_3 22u /* header, content type, tag (RFC 8446 5.2) */
+#define RECORD_OVERHEAD_1_2 96u /* with room for explicit IV, padding and MAC of any suite */
+
+/* What SSL_get_error says is no error: more bytes, more room, a hook. Returns 0 or the error. */
+static int blocked_or_failed(sp_pair_t *pair, int result) {
+  switch (SSL_get_error(pair->ssl, result)) {
+  case SSL_ERROR_WANT_WRITE:
+    pair->blocked = true;
+    return 0;
+  case SSL_ERROR_WANT_READ:
+  case SSL_ERROR_WANT_CLIENT_HELLO_CB:
+  case SSL_ERROR_WANT_ASYNC:
+    return 0;
+  default:
+    return sp__pair_fail_engine(pair);
+  }
+}
+
+static int become_secure(sp_pair_t *pair) {
+  SSL_clear_mode(pair->ssl, SSL_MODE_ASYNC);
+  int status = sp__pair_settle(pair);
+  if (!status)
+    pair->secure = true;
+  return status;
+}
+
+int sp__pair_drive(sp_pair_t *pair) {
+  int status = sp__pair_enter(pair);
+  if (status < 0)
+    return status;
+  pair->blocked = false;
+  int result;
+  do {
+    pair->again = false;
+    result = SSL_do_handshake(pair->ssl);
+  } while (pair->again);
+  status = result == 1 ? become_secure(pair) : blocked_or_failed(pair, result);
+  return sp__pair_leave(pair, status);
+}
+
+int sp_pair_encrypted_in(sp_pair_t *pair, const void *bytes, size_t n) {
+  if (pair->busy)
+    return SP_EREENTRY;
+  if (n) {
+    pair->in = bytes;
+    pair->in_left = n;
+  }
+  if (pair->error)
+    return pair->error->status;
+  if (pair->secure || pair->waiting)
+    return 0;
+  return sp__pair_drive(pair);
+}
+
+size_t sp_pair_encrypted_release(sp_pair_t *pair) {
+  size_t left = pair->in_left;
+  pair->in = NULL;
+  pair->in_left = 0;
+  /* nobody reads what comes after the end */
+  return pair->peer_ended || pair->error ? 0 : left;
+}
+
+int sp_pair_encrypted_end(sp_pair_t *pair) {
+  if (pair->busy)
+    return SP_EREENTRY;
+  if (pair->error)
+    return pair->error->status;
+  pair->transport_ended = true;
+  if (!pair->secure)
+    return sp__pair_fail_early(pair);
+  if (!pair->peer_ended && !pair->in_left && !SSL_pending(pair->ssl))
+    pair->truncated = true;
+  return 0;
+}
+
+/* Whether to go on reading. */
+static int read_result(sp_pair_t *pair, int result, int *status) {
+  int error = SSL_get_error(pair->ssl, result);
+  if (error == SSL_ERROR_ZERO_RETURN)
+    pair->peer_ended = true;
+  else if (error == SSL_ERROR_WANT_WRITE)
+    pair->blocked = true;
+  else if (error != SSL_ERROR_WANT_READ)
+    *status = sp__pair_fail_engine(pair);
+  else
+    return pair->in_left > 0; /* it was no application data: tickets, key updates */
+  return 0;
+}
+
+static int read_records(sp_pair_t *pair, uint8_t *room, size_t size, size_t *got) {
+  int status = 0;
+  while (*got < size && !pair->peer_ended && (pair->in_left || SSL_pending(pair->ssl))) {
+    size_t n = 0;
+    int result = SSL_read_ex(pair->ssl, room + *got, size - *got, &n);
+    if (result == 1)
+      *got += n;
+    else if (!read_result(pair, result, &status))
+      break;
+  }
+  return status;
+}
+
+int sp_pair_cleartext_out(sp_pair_t *pair, void *room, size_t size, size_t *got) {
+  *got = 0;
+  int status = sp__pair_enter(pair);
+  if (status < 0)
+    return status;
+  if (pair->secure && size)
+    status = read_records(pair, room, size, got);
+  if (!status && pair->transport_ended && !pair->peer_ended && !pair->in_left &&
+      !SSL_pending(pair->ssl))
+    pair->truncated = true;
+  if (!status && !*got && pair->truncated)
+    status = SP_ETRUNCATED;
+  return sp__pair_leave(pair, status);
+}
+
+/* How much of n bytes fits into one record and that record into the room that is left. */
+static size_t record_size(const sp_pair_t *pair, size_t n) {
+  size_t overhead =
+      SSL_version(pair->ssl) == TLS1_3_VERSION ? RECORD_OVERHEAD_1_3 : RECORD_OVERHEAD_1_2;
+  size_t room = sp__pair_room(pair);
+  if (room <= overhead)
+    return 0;
+  room -= overhead;
+  if (pair->retry)
+    return pair->retry <= n && pair->retry <= room ? pair->retry : 0;
+  if (n > RECORD_MAX)
+    n = RECORD_MAX;
+  return n < room ? n : room;
+}
+
+static int write_records(sp_pair_t *pair, const uint8_t *bytes, size_t n, size_t *took) {
+  while (*took < n) {
+    size_t size = record_size(pair, n - *took), wrote = 0;
+    if (!size)
+      return 0;
+    int result = SSL_write_ex(pair->ssl, bytes + *took, size, &wrote);
+    if (result != 1) {
+      pair->retry = size;
+      return blocked_or_failed(pair, result);
+    }
+    pair->retry = 0;
+    *took += wrote;
+  }
+  return 0;
+}
+
+int sp_pair_cleartext_in(sp_pair_t *pair, const void *bytes, size_t n, size_t *took) {
+  *took = 0;
+  int status = sp__pair_enter(pair);
+  if (status < 0)
+    return status;
+  if (pair->ended)
+    status = SP_EENDED;
+  else if (pair->secure)
+    status = write_records(pair, bytes, n, took);
+  return sp__pair_leave(pair, status);
+}
+
+int sp_pair_end(sp_pair_t *pair) {
+  int status = sp__pair_enter(pair);
+  if (status < 0)
+    return status;
+  if (pair->secure && !pair->ended) {
+    int result = SSL_shutdown(pair->ssl);
+    if (result < 0)
+      status = blocked_or_failed(pair, result);
+    pair->ended = status == 0;
+  }
+  return sp__pair_leave(pair, status);
+}
