@@ -26,7 +26,9 @@ check_exports() {
   [ "$(declared | wc -l)" -ge 100 ] || wrong "only $(declared | wc -l) declarations were found"
   missing=$(comm -23 <(declared) <(exported))
   extra=$(comm -13 <(declared) <(exported))
+  # shellcheck disable=SC2086 # one line each
   [ -z "$missing" ] || wrong "declared and not exported:" $missing
+  # shellcheck disable=SC2086
   [ -z "$extra" ] || wrong "exported and not declared:" $extra
 }
 
