@@ -10,6 +10,7 @@
 #include "context/build.h"
 #include "context/input.h"
 #include "context/passphrase.h"
+#include "context/signer.h"
 
 /* What is gathered before the SSL_CTX gets all of it at once. */
 typedef struct credentials {
@@ -400,13 +401,30 @@ static int gather_pfx(credentials_t *credentials, const sp_options_t *options, s
   return status;
 }
 
+/* The key is elsewhere; a hook signs for it. */
+static int gather_stand_in(credentials_t *credentials, const sp_options_t *options,
+                           sp_error_t *why) {
+  int status = gather_certificate(credentials, options, why);
+  if (status < 0)
+    return status;
+  EVP_PKEY *half = X509_get0_pubkey(credentials->leaf);
+  if (!half)
+    return sp__fail_crypto(why, SP_ECERTIFICATE, "%s: its public key cannot be read",
+                           credentials->cert_name);
+  memcpy(credentials->key_name, credentials->cert_name, sizeof credentials->key_name);
+  return sp__signer_key(&credentials->key, half, why);
+}
+
 static int gather(credentials_t *credentials, const sp_options_t *options, sp_error_t *why) {
   if (options->pfx || options->pfx_file)
     return gather_pfx(credentials, options, why);
   bool key = options->key || options->key_file, cert = options->cert || options->cert_file;
   if (!cert)
     return sp__fail(why, SP_ECERTIFICATE, SP_US,
-                    "key was given without cert: give the certificate made with it");
+                    "%s was given without cert: give the certificate made with it",
+                    key ? "key" : "hooks.sign");
+  if (options->hooks.sign)
+    return gather_stand_in(credentials, options, why);
   if (!key)
     return sp__fail(why, SP_EKEY, SP_US,
                     "cert was given without key: give key or key_file, even if it is in the same "
@@ -415,9 +433,12 @@ static int gather(credentials_t *credentials, const sp_options_t *options, sp_er
   return status < 0 ? status : gather_key(credentials, options, why);
 }
 
+static bool has_credentials(const sp_options_t *o) {
+  return o->key || o->key_file || o->cert || o->cert_file || o->pfx || o->pfx_file || o->hooks.sign;
+}
+
 int sp__credentials_load(sp_context_t *context, const sp_options_t *options, sp_error_t *why) {
-  if (!options->key && !options->key_file && !options->cert && !options->cert_file &&
-      !options->pfx && !options->pfx_file)
+  if (!has_credentials(options))
     return 0;
   credentials_t credentials = {.chain = sk_X509_new_null()};
   if (!credentials.chain)
@@ -425,6 +446,7 @@ int sp__credentials_load(sp_context_t *context, const sp_options_t *options, sp_
   int status = gather(&credentials, options, why);
   if (!status)
     status = install(context, &credentials, why);
+  context->is_signed_by_hook = !status && options->hooks.sign;
   drop(&credentials);
   return status;
 }
