@@ -1,0 +1,373 @@
+#!/usr/bin/env bash
+# Every example does what the README says, against real peers: openssl's, its own client, and a few
+# lines of Perl where a peer has to misbehave.
+set -euo pipefail
+
+build=${1:-build}
+examples=${SP_EXAMPLES:-$(cd "$build" && pwd)/examples}
+command -v openssl >/dev/null || { echo "examples: openssl is not here" >&2; exit 77; }
+command -v perl >/dev/null || { echo "examples: perl is not here" >&2; exit 77; }
+
+work=$(mktemp -d)
+started=()
+failed=0
+patience=60 # seconds that nothing takes, sanitizers included
+
+cleanup() {
+  local pid
+  for pid in "${started[@]}"; do
+    kill -KILL "$pid" 2>/dev/null || true
+  done
+  rm -rf "$work"
+}
+trap cleanup EXIT
+cd "$work"
+
+fail() {
+  printf 'examples: %s\n' "$*" >&2
+  failed=1
+}
+
+# fail_with WHAT FILE...: and what these files say.
+fail_with() {
+  fail "$1"
+  shift
+  tail -n 20 "$@" >&2 || true
+}
+
+example() { timeout "$patience" "$examples/$1" "${@:2}"; }
+
+# expect WHAT PATTERN FILE: a line of the file matches.
+expect() { grep -qE -- "$2" "$3" || fail_with "$1: no line like \"$2\"" "$3"; }
+expect_not() { ! grep -qE -- "$2" "$3" || fail_with "$1: a line like \"$2\"" "$3"; }
+
+# expect_status WHAT WANTED COMMAND...: runs it with standard output in `out` and the rest in `err`.
+expect_status() {
+  local what=$1 wanted=$2 status=0
+  shift 2
+  "$@" >out 2>err || status=$?
+  [ $status -eq "$wanted" ] || fail_with "$what: ended with $status instead of $wanted" out err
+}
+
+# serve NAME COMMAND...: starts a server, what it says as an error in NAME.err, and waits for its port.
+# Sets port and pid.
+serve() {
+  local name=$1 line output
+  shift
+  exec {output}< <(exec "$@" 2>"$name.err")
+  pid=$!
+  started+=("$pid")
+  while read -r -t "$patience" -u "$output" line; do
+    if [[ $line =~ ^(listening on port |ACCEPT .*:)([0-9]+)$ ]]; then
+      port=${BASH_REMATCH[2]}
+      said=$output
+      return
+    fi
+  done
+  fail_with "$name did not start" "$name.err"
+  exit 1
+}
+
+# stop NAME PID: it has to be alive, whatever its clients did.
+stop() {
+  kill "$2" 2>/dev/null || fail_with "$1 died" "$1.err"
+  wait "$2" 2>/dev/null || true
+  expect_not "$1" 'ERROR: [A-Za-z]+Sanitizer|runtime error:' "$1.err"
+}
+
+# A plain TCP server that misbehaves as told: greets with the first text, answers each line with the
+# next one, and ends after the last. Without texts it echoes everything.
+plain_server() {
+  # shellcheck disable=SC2016 # the dollars are Perl's
+  exec perl -MIO::Socket::INET -e '
+    $| = 1;
+    my $listener = IO::Socket::INET->new(Listen => 5, LocalAddr => "127.0.0.1") or die "$!";
+    print "listening on port ", $listener->sockport, "\n";
+    while (my $peer = $listener->accept) {
+      my ($greeting, @answers) = @ARGV;
+      if (!@ARGV) {
+        while (sysread($peer, my $bytes, 65536)) { print $peer $bytes; $peer->flush; }
+        close $peer;
+        next;
+      }
+      syswrite $peer, $greeting;
+      while (@answers && defined(my $line = <$peer>)) { syswrite $peer, shift @answers; }
+      1 while sysread($peer, my $rest, 4096);
+      close $peer;
+    }' -- "$@"
+}
+
+# converse SAID HEARD COMMAND...: types SAID to the command once it has been greeted, and waits until
+# it prints HEARD; then its input ends. Everything it printed is in `out`.
+converse() {
+  local line pid from to said=$1 heard=$2 status=1
+  shift 2
+  rm -f typed
+  mkfifo typed
+  exec {from}< <(exec timeout "$patience" "$@" 2>err <typed)
+  pid=$!
+  exec {to}>typed
+  : >out
+  while [ $status -ne 0 ] && read -r -t "$patience" -u "$from" line; do
+    printf '%s\n' "$line" >>out
+    if [ -n "$said" ]; then
+      (printf '%s\n' "$said" >&"$to") 2>/dev/null || true
+      said=
+    fi
+    case $line in *"$heard"*) status=0 ;; esac
+  done
+  exec {to}>&-
+  kill "$pid" 2>/dev/null || true
+  exec {from}<&-
+  wait "$pid" 2>/dev/null || true
+  [ $status -eq 0 ] || fail_with "$1 did not hear \"$heard\"" out err
+}
+
+#--- keys -------------------------------------------------------------------------------------
+
+# self_signed NAME SUBJECT: NAME-key.pem and NAME-cert.pem
+self_signed() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+    -keyout "$1-key.pem" -out "$1-cert.pem" -subj "$2" \
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null
+}
+
+make_keys() {
+  self_signed server /CN=localhost/O=Example
+  self_signed stranger /CN=stranger
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+    -keyout ca-key.pem -out ca-cert.pem -subj "/CN=Our Authority" 2>/dev/null
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+    -keyout client-key.pem -out client-csr.pem -subj /CN=alice 2>/dev/null
+  openssl x509 -req -in client-csr.pem -CA ca-cert.pem -CAkey ca-key.pem -CAcreateserial -days 2 \
+    -out client-cert.pem 2>/dev/null
+  head -c 3000000 /dev/urandom >big
+  printf 'hello\n' >small
+}
+
+#--- the examples -----------------------------------------------------------------------------
+
+try_usage() {
+  local name
+  expect_status "client without arguments" 2 example client
+  for name in mutual-tls proxy pair-in-memory starttls-client; do
+    expect_status "$name without arguments" 2 example "$name"
+    expect "$name without arguments" "^usage: $name " err
+  done
+  expect_status "echo-server with a word for a port" 2 example echo-server eight
+  expect_status "starttls-server with a port beyond all" 2 example starttls-server 65536
+  expect_status "echo-server with a port beyond all" 1 example echo-server 65536
+  expect "echo-server with a port beyond all" 'SP_EOPTION|EINVAL' err
+  mkdir -p empty
+  (cd empty && expect_status "echo-server without a key" 1 example echo-server 0 &&
+    expect "echo-server without a key" 'server-key.pem' err && exit $failed) || failed=1
+}
+
+try_echo_server() {
+  local echo_port echo_pid
+  serve echo-server "$examples/echo-server" 0
+  echo_port=$port echo_pid=$pid
+  converse "good day" "good day" openssl s_client -quiet -tls1_3 -connect "127.0.0.1:$echo_port"
+  expect "s_client by TLS 1.3" '^welcome!$' out
+  converse "good day" "good day" openssl s_client -quiet -tls1_2 -connect "127.0.0.1:$echo_port"
+  try_client "$echo_port"
+
+  # Port in use; somebody who speaks no TLS; somebody who leaves in the middle of an answer.
+  expect_status "a second echo-server" 1 example echo-server "$echo_port"
+  expect "a second echo-server" EADDRINUSE err
+  exec {raw}<>"/dev/tcp/127.0.0.1/$echo_port"
+  printf 'GET / HTTP/1.0\r\n\r\n' >&"$raw"
+  timeout "$patience" cat <&"$raw" >/dev/null || true
+  exec {raw}<&- {raw}>&-
+  example client localhost "$echo_port" server-cert.pem <big 2>err | head -c 100000 >/dev/null || true
+  converse "still there?" "still there?" openssl s_client -quiet -connect "127.0.0.1:$echo_port"
+  expect "a client that speaks HTTP" SP_EHTTP echo-server.err
+  stop echo-server "$echo_pid"
+}
+
+# The client against the echo server at a port.
+try_client() {
+  local here=("localhost" "$1")
+  { echo welcome!; cat small; } >small.echo
+  { echo welcome!; cat big; } >big.echo
+
+  # From a pipe, from a file, from nothing.
+  expect_status "client from a pipe" 0 example client "${here[@]}" server-cert.pem < <(cat small)
+  cmp -s out small.echo || fail_with "client from a pipe: another answer" out err
+  expect "client" '^verdict: authorized$' err
+  expect "client" '^protocol: TLSv1\.3$' err
+  expect "client" '^cipher: TLS_' err
+  expect "client" '^certificate: .*CN=localhost' err
+  expect_status "client from a file" 0 example client "${here[@]}" server-cert.pem <small
+  cmp -s out small.echo || fail_with "client from a file: another answer" out err
+  expect_status "client from nothing" 0 example client "${here[@]}" server-cert.pem </dev/null
+  echo welcome! | cmp -s - out || fail_with "client from nothing: another answer" out err
+  expect_status "client with much from a pipe" 0 example client "${here[@]}" server-cert.pem < <(cat big)
+  cmp -s out big.echo || fail "client with much from a pipe: another answer"
+  expect_status "client with much from a file" 0 example client "${here[@]}" server-cert.pem <big
+  cmp -s out big.echo || fail "client with much from a file: another answer"
+
+  # Not authorized.
+  expect_status "client that trusts nobody here" 1 example client "${here[@]}" <small
+  expect "client that trusts nobody here" '^SP_EUNAUTHORIZED: ' err
+  expect "client that trusts nobody here" "client localhost $1 CA-FILE" err
+  [ ! -s out ] || fail_with "client that trusts nobody here: got an answer" out
+  expect_status "client --insecure" 0 example client "${here[@]}" --insecure <small
+  expect "client --insecure" '^verdict: NOT authorized \(DEPTH_ZERO_SELF_SIGNED_CERT: .*--insecure' err
+  cmp -s out small.echo || fail_with "client --insecure: another answer" out err
+  expect_status "client at another name" 1 example client 127.0.0.2 "$1" server-cert.pem <small
+  expect "client at another name" '^SP_EUNAUTHORIZED: .*127\.0\.0\.2' err
+  expect_status "client without its file" 1 example client "${here[@]}" nowhere.pem <small
+  expect "client without its file" 'nowhere\.pem' err
+}
+
+# A server that vanishes: its last bytes are missing, and the client says so.
+try_truncation() {
+  local line client to server
+  serve s_server openssl s_server -accept 127.0.0.1:0 -key server-key.pem -cert server-cert.pem
+  server=$pid
+  mkfifo typed-slowly
+  timeout "$patience" "$examples/client" localhost "$port" server-cert.pem \
+    <typed-slowly >out 2>err &
+  client=$!
+  started+=("$client")
+  exec {to}>typed-slowly
+  echo "are you there?" >&"$to"
+  while read -r -t "$patience" -u "$said" line && [[ $line != *"are you there?"* ]]; do :; done
+  kill -KILL "$server"
+  local status=0
+  wait "$client" || status=$?
+  exec {to}>&-
+  wait "$server" 2>/dev/null || true
+  [ $status -eq 1 ] || fail_with "client after a truncation: ended with $status" out err
+  expect "client after a truncation" 'SP_ETRUNCATED|ECONNRESET' err
+  expect_status "client without a server" 1 example client localhost "$port" server-cert.pem
+  expect "client without a server" ECONNREFUSED err
+}
+
+# visit PORT ARGUMENTS...: s_client until the server ends; status does not matter.
+visit() {
+  timeout "$patience" openssl s_client -quiet -connect "127.0.0.1:$1" "${@:2}" \
+    </dev/null >out 2>err || true
+}
+
+try_mutual_tls() {
+  local mutual=("$examples/mutual-tls" 0 server-key.pem server-cert.pem ca-cert.pem) version
+  serve mutual-tls "${mutual[@]}"
+  for version in -tls1_2 -tls1_3; do
+    visit "$port" $version -key client-key.pem -cert client-cert.pem
+    expect "mutual-tls for alice" '^hello, alice!' out
+    visit "$port" $version -key stranger-key.pem -cert stranger-cert.pem
+    expect "mutual-tls for a stranger" '^not authorized: DEPTH_ZERO_SELF_SIGNED_CERT \(' out
+    visit "$port" $version
+    expect "mutual-tls for nobody" '^not authorized: ' out
+  done
+  stop mutual-tls "$pid"
+
+  serve mutual-tls-reject "${mutual[@]}" --reject
+  for version in -tls1_2 -tls1_3; do
+    visit "$port" $version -key client-key.pem -cert client-cert.pem
+    expect "mutual-tls --reject for alice" '^hello, alice!' out
+    visit "$port" $version -key stranger-key.pem -cert stranger-cert.pem
+    expect "mutual-tls --reject for a stranger" 'alert' err
+    expect_not "mutual-tls --reject for a stranger" 'hello|not authorized' out
+    visit "$port" $version
+    expect "mutual-tls --reject for nobody" 'alert' err
+  done
+  stop mutual-tls-reject "$pid"
+  expect "mutual-tls --reject" '^SP_EUNAUTHORIZED: ' mutual-tls-reject.err
+}
+
+# raw PORT TEXT: sends a text in the clear, and what comes back until the end is in `out`.
+raw() {
+  local socket
+  exec {socket}<>"/dev/tcp/127.0.0.1/$1"
+  printf '%b' "$2" >&"$socket"
+  timeout "$patience" cat <&"$socket" >out || true
+  exec {socket}<&- {socket}>&-
+}
+
+try_starttls() {
+  serve starttls-server "$examples/starttls-server" 0
+  local here=(localhost "$port" server-cert.pem)
+  expect_status "starttls-client" 0 example starttls-client "${here[@]}" "good day"
+  expect "starttls-client" '^good day$' out
+  expect "starttls-client" '^secure: TLSv1\.3$' err
+  expect_status "starttls-client that trusts another" 1 \
+    example starttls-client localhost "$port" stranger-cert.pem
+  expect "starttls-client that trusts another" '^SP_EUNAUTHORIZED: ' err
+
+  raw "$port" 'CAPA\r\nECHO early\r\nQUIT\r\n'
+  expect "starttls-server in the clear" '^250 STARTTLS ECHO QUIT' out
+  expect "starttls-server in the clear" '^530 ' out
+  expect "starttls-server in the clear" '^221 bye' out
+  raw "$port" 'STARTTLS\r\nECHO injected\r\n'
+  expect_not "starttls-server and an injection" injected out
+  expect "starttls-server and an injection" '^SP_EINJECTED: ' starttls-server.err
+  expect_status "starttls-client after that" 0 example starttls-client "${here[@]}"
+  stop starttls-server "$pid"
+  try_starttls_misbehaved
+}
+
+# misbehave WHAT PATTERN TEXT...: the client gives up on a server that says these texts.
+misbehave() {
+  local what=$1 pattern=$2
+  shift 2
+  serve plain plain_server "$@"
+  expect_status "$what" 1 example starttls-client localhost "$port" server-cert.pem
+  expect "$what" "$pattern" err
+  expect_not "$what" evil out
+  kill "$pid"
+  wait "$pid" 2>/dev/null || true
+}
+
+try_starttls_misbehaved() {
+  local ready=$'220 ready\r\n' offer=$'250 STARTTLS ECHO QUIT\r\n' ahead=$'220 go ahead\r\n'
+  misbehave "a server without STARTTLS" 'does not offer STARTTLS' "$ready" $'250 ECHO QUIT\r\n'
+  misbehave "a server that talks out of turn" 'not asked' "$ready$offer" "$ahead"
+  misbehave "an injection after go ahead" SP_EINJECTED "$ready" "$offer" "$ahead"$'250 evil\r\n'
+  misbehave "a refusal" 'no answer I know' "$ready" "$offer" $'454 not now\r\n'
+}
+
+try_proxy() {
+  local backend backend_port proxy
+  serve backend plain_server
+  backend=$pid backend_port=$port
+  serve proxy "$examples/proxy" 0 127.0.0.1 "$backend_port" server-key.pem server-cert.pem
+  proxy=$pid
+  expect_status "client through the proxy" 0 example client localhost "$port" server-cert.pem <big
+  cmp -s out big || fail_with "client through the proxy: another answer" err proxy.err
+  example client localhost "$port" server-cert.pem <big 2>err | head -c 100000 >/dev/null || true
+  expect_status "client after one that left" 0 example client localhost "$port" server-cert.pem <small
+  cmp -s out small || fail_with "client after one that left: another answer" out err proxy.err
+  kill "$backend"
+  wait "$backend" 2>/dev/null || true
+  expect_status "client without a backend" 1 example client localhost "$port" server-cert.pem <small
+  expect "proxy without a backend" '^backend: ' proxy.err
+  stop proxy "$proxy"
+}
+
+try_pair_in_memory() {
+  expect_status pair-in-memory 0 example pair-in-memory server-key.pem server-cert.pem
+  expect pair-in-memory '^client -> server: [0-9]+ bytes$' out
+  expect pair-in-memory '^  server hears: ping$' out
+  expect pair-in-memory '^  client hears: pong$' out
+  expect pair-in-memory '^both ended: TLSv1\.3, TLS_.*, server authorized$' out
+  expect_status "pair-in-memory, another name" 1 \
+    example pair-in-memory server-key.pem server-cert.pem other.example
+  expect "pair-in-memory, another name" '^client: SP_EUNAUTHORIZED: .*other\.example' err
+  expect "pair-in-memory, another name" '^server: SP_EALERT: ' err
+  expect_status "pair-in-memory, another key" 1 \
+    example pair-in-memory stranger-key.pem server-cert.pem
+  expect "pair-in-memory, another key" '^SP_EMISMATCH: ' err
+}
+
+make_keys
+try_usage
+try_pair_in_memory
+try_echo_server
+try_truncation
+try_mutual_tls
+try_starttls
+try_proxy
+exit $failed
