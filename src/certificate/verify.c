@@ -215,8 +215,8 @@ static void explain_expired(sp_error_t *why, X509 *x509, const char *subject) {
 
 static void explain_early(sp_error_t *why, X509 *x509, const char *subject) {
   int64_t from = sp__time_of(X509_get0_notBefore(x509)), in = from - (int64_t)time(NULL);
-  SAY("certificate for %s is not valid before %s, in %s: is the clock of this machine right?",
-      subject, date(from, "%Y-%m-%d %H:%M UTC").text, span(in > 0 ? in : 0).text);
+  SAY("certificate for %s is not valid before %s%s%s: is the clock of this machine right?", subject,
+      date(from, "%Y-%m-%d %H:%M UTC").text, in > 0 ? ", in " : "", in > 0 ? span(in).text : "");
 }
 
 static void explain_purpose(sp_error_t *why, X509 *x509, const char *subject) {
@@ -276,9 +276,11 @@ static bool explain_chain(sp_error_t *why, long verify, const char *subject, con
                "not sign others",
                subject);
   case X509_V_ERR_PATH_LENGTH_EXCEEDED:
-  case X509_V_ERR_CERT_CHAIN_TOO_LONG:
     return SAY("the chain has more intermediates than %s allows: have the certificate issued "
                "closer to the root",
+               subject);
+  case X509_V_ERR_CERT_CHAIN_TOO_LONG:
+    return SAY("the chain of the certificate for %s is too long: leave out what it does not need",
                subject);
   case X509_V_ERR_PERMITTED_VIOLATION:
   case X509_V_ERR_EXCLUDED_VIOLATION:
