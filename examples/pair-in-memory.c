@@ -107,8 +107,10 @@ static int talk(struct side *client, struct side *server) {
   do {
     moved = 0;
     status = turn(client, server, &moved);
-    print_state(client);
-    print_state(server);
+    if (moved > 0) {
+      print_state(client);
+      print_state(server);
+    }
     if (status == 0 && client->heard > 0 && server->heard > 0) {
       status = sp_pair_end(client->pair); /* both heard the other: close_notify, either way */
       if (status == 0)

@@ -13,6 +13,7 @@ started=()
 failed=0
 patience=60 # seconds that nothing takes, sanitizers included
 
+# shellcheck disable=SC2317 # the trap calls it
 cleanup() {
   local pid
   for pid in "${started[@]}"; do
@@ -78,7 +79,7 @@ stop() {
 # A plain TCP server that misbehaves as told: greets with the first text, answers each line with the
 # next one, and ends after the last. Without texts it echoes everything.
 plain_server() {
-  # shellcheck disable=SC2016 # the dollars are Perl's
+  # shellcheck disable=SC2016,SC2317 # the dollars are Perl's, and `serve` calls it
   exec perl -MIO::Socket::INET -e '
     $| = 1;
     my $listener = IO::Socket::INET->new(Listen => 5, LocalAddr => "127.0.0.1") or die "$!";
@@ -252,7 +253,7 @@ visit() {
 }
 
 try_mutual_tls() {
-  local mutual=("$examples/mutual-tls" 0 server-key.pem server-cert.pem ca-cert.pem) version
+  local version mutual=("$examples/mutual-tls" 0 server-key.pem server-cert.pem ca-cert.pem)
   serve mutual-tls "${mutual[@]}"
   for version in -tls1_2 -tls1_3; do
     visit "$port" $version -key client-key.pem -cert client-cert.pem
