@@ -140,6 +140,7 @@ static int build(sp_context_t *context, const sp_options_t *options, sp_error_t 
 int sp_context_new(sp_context_t **context, const sp_options_t *options, sp_error_t *why) {
   sp_options_t copy;
   *context = NULL;
+  ERR_clear_error(); /* what others left behind is not ours to report */
   int status = sp__options_copy(&copy, options, why);
   if (!status)
     status = sp__options_check(&copy, why);
@@ -149,7 +150,6 @@ int sp_context_new(sp_context_t **context, const sp_options_t *options, sp_error
   if (!made)
     return sp__fail_memory(why);
   atomic_init(&made->references, 1);
-  ERR_clear_error();
   status = build(made, &copy, why);
   ERR_clear_error();
   if (status < 0)
