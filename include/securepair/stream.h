@@ -200,8 +200,8 @@ SP_EXTERN int sp_stream_remote(const sp_stream_t *stream, char *room, size_t siz
 SP_EXTERN uint64_t sp_stream_bytes_read(const sp_stream_t *stream);
 SP_EXTERN uint64_t sp_stream_bytes_written(const sp_stream_t *stream);
 
-/* The pair (certificate, cipher, protocol ...), the transport, the loop. Borrowed. The pair is
- * NULL until the transport is connected. */
+/* The pair (certificate, cipher, protocol ...), the transport, the loop. Borrowed. The transport
+ * is NULL until it is connected. */
 SP_EXTERN sp_pair_t *sp_stream_pair(const sp_stream_t *stream);
 SP_EXTERN uv_stream_t *sp_stream_transport(const sp_stream_t *stream);
 SP_EXTERN uv_loop_t *sp_stream_loop(const sp_stream_t *stream);

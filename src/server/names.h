@@ -1,0 +1,26 @@
+/* A table of contexts by server name. */
+#ifndef SP_SERVER_NAMES_H
+#define SP_SERVER_NAMES_H
+
+#include <securepair/context.h>
+
+typedef struct sp__name_entry {
+  char *name; /* lower case, no trailing dot; "*." first for a wildcard */
+  sp_context_t *context;
+} sp__name_entry_t;
+
+typedef struct sp__names {
+  sp__name_entry_t *entries; /* sorted by name */
+  size_t count;
+} sp__names_t;
+
+/* Sets, replaces or (NULL) removes a name. Returns 0, SP_EOPTION, UV_ENOMEM; on an error the table
+ * is as it was. */
+int sp__names_set(sp__names_t *names, const char *name, sp_context_t *context);
+
+/* The context for a lower-case name: exact, then wildcard. Borrowed; NULL: none. */
+sp_context_t *sp__names_find(const sp__names_t *names, const char *name);
+
+void sp__names_free(sp__names_t *names);
+
+#endif

@@ -1,0 +1,179 @@
+/* A server's life, its contexts and its counts. */
+#include "server/server.h"
+
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "context/context.h"
+#include "stream/address.h"
+
+#define BACKLOG 511
+#define ACCEPTS_PER_TURN 8
+#define HANDSHAKES_PER_TURN 4
+
+/* -- life
+ * ------------------------------------------------------------------------------------------ */
+
+static void server_free(sp_server_t *server) {
+  if (server->spare_fd >= 0)
+    (void)close(server->spare_fd);
+  sp__list_remove(&server->work.node);
+  sp_context_release(server->context);
+  sp__names_free(&server->names);
+  if (server->loop)
+    sp__loop_release(server->loop);
+  sp__free(server);
+}
+
+static void set_options(sp_server_t *server, const sp_options_t *options) {
+  sp__settings_of(&server->settings, options);
+  server->max_connections = options->max_connections;
+  server->backlog = options->backlog > 0 ? options->backlog : BACKLOG;
+  server->accepts_per_turn =
+      options->accepts_per_turn > 0 ? (unsigned)options->accepts_per_turn : ACCEPTS_PER_TURN;
+  server->handshakes_per_turn = options->handshakes_per_turn > 0
+                                    ? (unsigned)options->handshakes_per_turn
+                                    : HANDSHAKES_PER_TURN;
+  server->ipv6_only = options->ipv6_only == SP_YES;
+  server->reuse_port = options->reuse_port == SP_YES;
+}
+
+static int check_context(const sp_server_t *server, const sp_options_t *options, sp_error_t *why) {
+  if (options->context || sp_context_has_certificate(server->context))
+    return 0;
+  return sp__fail(why, SP_EOPTION, SP_US,
+                  "a server needs key and cert (or key_file and cert_file): neither is given");
+}
+
+static int make(sp_server_t *server, uv_loop_t *uv, const sp_options_t *given, sp_error_t *why) {
+  sp_options_t options;
+  int status = sp__options_copy(&options, given, why);
+  if (status < 0 || (status = sp__context_of(&server->context, &options, why)) < 0 ||
+      (status = check_context(server, &options, why)) < 0)
+    return status;
+  set_options(server, &options);
+  if (!(server->loop = sp__loop_use(uv)))
+    return sp__fail_memory(why);
+  return 0;
+}
+
+int sp_server_new(sp_server_t **made, uv_loop_t *uv, sp_secure_cb on_secure, sp_error_t *why,
+                  const sp_options_t *options) {
+  sp_server_t *server = sp__zalloc(sizeof *server);
+  if (!server)
+    return sp__fail_memory(why);
+  server->on_secure = on_secure;
+  server->spare_fd = -1;
+  server->work.run = sp__server_on_work;
+  sp__list_init(&server->work.node);
+  sp__list_init(&server->streams);
+  int status = make(server, uv, options, why);
+  if (status < 0)
+    server_free(server);
+  else
+    *made = server;
+  return status;
+}
+
+/* -- closing
+ * ----------------------------------------------------------------------------------------- */
+
+void sp__server_finish(sp_server_t *server) {
+  if (!server->closing || server->connections || !server->listener_closed || server->told)
+    return;
+  server->told = true;
+  if (server->on_close)
+    server->on_close(server);
+  server_free(server);
+}
+
+static void on_listener_closed(uv_handle_t *handle) {
+  sp_server_t *server = handle->data;
+  sp__loop_t *loop = server->loop;
+  sp__free(handle);
+  server->listener_closed = true;
+  sp__loop_enter(loop);
+  sp__server_finish(server);
+  sp__loop_leave(loop);
+}
+
+int sp_server_close(sp_server_t *server, sp_server_cb on_close) {
+  if (server->closing)
+    return UV_EALREADY;
+  server->closing = true;
+  server->on_close = on_close;
+  if (server->listener) {
+    uv_close(&server->listener->handle, on_listener_closed);
+    server->listener = NULL;
+  } else {
+    server->listener_closed = true;
+    sp__loop_at_turn_end(server->loop, &server->work, true);
+  }
+  return 0;
+}
+
+void sp_server_destroy_all(sp_server_t *server) {
+  sp__list_t *node = server->streams.next;
+  while (node != &server->streams) {
+    sp_stream_t *stream = SP__OF(node, sp_stream_t, sibling);
+    node = node->next; /* destroying is put off: the list stays as it is */
+    sp_stream_destroy(stream);
+  }
+}
+
+/* -- contexts
+ * ------------------------------------------------------------------------------------------ */
+
+int sp_server_set_context(sp_server_t *server, sp_context_t *context) {
+  if (!context || !sp_context_has_certificate(context))
+    return SP_EOPTION;
+  sp_context_retain(context);
+  sp_context_release(server->context);
+  server->context = context;
+  return 0;
+}
+
+int sp_server_add_context(sp_server_t *server, const char *name, sp_context_t *context) {
+  if (!name || (context && !sp_context_has_certificate(context)))
+    return SP_EOPTION;
+  return sp__names_set(&server->names, name, context);
+}
+
+/* -- counts and facts
+ * ------------------------------------------------------------------------------------ */
+
+size_t sp_server_connections(const sp_server_t *server) { return server->connections; }
+size_t sp_server_max_connections(const sp_server_t *server) { return server->max_connections; }
+
+void sp_server_set_max_connections(sp_server_t *server, size_t maximum) {
+  server->max_connections = maximum;
+}
+
+void sp_server_on_drop(sp_server_t *server, sp_drop_cb on_drop) { server->on_drop = on_drop; }
+
+int sp_server_address(const sp_server_t *server, char *room, size_t size, int *port) {
+  if (!server->listener)
+    return UV_EBADF;
+  return sp__address_of(&server->listener->stream, false, room, size, port);
+}
+
+int sp_server_port(const sp_server_t *server) {
+  char room[128];
+  int port = 0;
+  return sp_server_address(server, room, sizeof room, &port) == 0 ? port : 0;
+}
+
+void sp_server_ref(sp_server_t *server) {
+  if (server->listener)
+    uv_ref(&server->listener->handle);
+}
+
+void sp_server_unref(sp_server_t *server) {
+  if (server->listener)
+    uv_unref(&server->listener->handle);
+}
+
+void sp_server_set_data(sp_server_t *server, void *data) { server->data = data; }
+void *sp_server_data(const sp_server_t *server) { return server->data; }
+uv_loop_t *sp_server_loop(const sp_server_t *server) { return server->loop->uv; }

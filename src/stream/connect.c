@@ -1,0 +1,375 @@
+/*
+ * Connecting: look up the host, then try its addresses in turns of families, each a little after
+ * the one before (RFC 8305, "happy eyeballs"); the first that answers wins.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "context/context.h"
+#include "pair/pair.h"
+#include "stream/address.h"
+#include "stream/stream.h"
+
+#define STAGGER 250 /* milliseconds, RFC 8305 8 */
+#define CONNECT_TIMEOUT 30000
+
+typedef struct sp__connector {
+  sp_stream_t *stream; /* NULL once it won, gave up or was cancelled */
+  sp__loop_t *loop;
+  sp__settings_t settings;
+  const struct sockaddr **addresses; /* in the order to be tried, from `found` */
+  size_t count, next;
+  struct addrinfo *found;
+  sp__list_t attempts;
+  uv_getaddrinfo_t lookup;
+  uv_timer_t stagger;
+  unsigned pending; /* what libuv still has of ours */
+  bool is_path, timer_closing;
+  int port;
+  int status;     /* of the last attempt that failed */
+  char tried[64]; /* its address */
+  char host[];
+} sp__connector_t;
+
+typedef struct attempt {
+  sp__list_t node;
+  sp__connector_t *connector;
+  uv_connect_t request;
+  uv_stream_t *io; /* allocated; the stream's if this attempt wins */
+  const struct sockaddr *address;
+} attempt_t;
+
+static void free_if_over(sp__connector_t *connector) {
+  if (connector->stream || connector->pending)
+    return;
+  uv_freeaddrinfo(connector->found);
+  sp__free(connector->addresses);
+  sp__loop_release(connector->loop);
+  sp__free(connector);
+}
+
+static void on_timer_closed(uv_handle_t *timer) {
+  sp__connector_t *connector = timer->data;
+  connector->pending--;
+  free_if_over(connector);
+}
+
+static void on_loser_closed(uv_handle_t *io) { sp__free(io); }
+
+/* Ends everything that still runs; the object goes when libuv is done with it. */
+static void wind_up(sp__connector_t *connector) {
+  if (connector->stream)
+    connector->stream->connector = NULL;
+  connector->stream = NULL;
+  for (sp__list_t *node = connector->attempts.next; node != &connector->attempts;
+       node = node->next) {
+    attempt_t *attempt = SP__OF(node, attempt_t, node);
+    if (!uv_is_closing((uv_handle_t *)attempt->io))
+      uv_close((uv_handle_t *)attempt->io, on_loser_closed);
+  }
+  (void)uv_cancel((uv_req_t *)&connector->lookup); /* fails when it is not running: all the same */
+  if (!connector->timer_closing) {
+    connector->timer_closing = true;
+    uv_close((uv_handle_t *)&connector->stagger, on_timer_closed);
+  }
+}
+
+void sp__connector_cancel(sp_stream_t *stream) {
+  if (stream->connector)
+    wind_up(stream->connector);
+}
+
+static void give_up(sp__connector_t *connector, int status, const char *what) {
+  sp_stream_t *stream = connector->stream;
+  sp_error_t error;
+  if (connector->is_path)
+    sp__fail(&error, status, SP_TRANSPORT, "cannot %s %s: %s", what, connector->host,
+             uv_strerror(status));
+  else
+    sp__fail(&error, status, SP_TRANSPORT, "cannot %s %s port %d%s%s%s: %s", what, connector->host,
+             connector->port, connector->tried[0] ? " (" : "", connector->tried,
+             connector->tried[0] ? ")" : "", uv_strerror(status));
+  wind_up(connector);
+  sp__stream_fail(stream, &error);
+}
+
+static void win(sp__connector_t *connector, uv_stream_t *io) {
+  sp_stream_t *stream = connector->stream;
+  wind_up(connector);
+  sp__stream_bind(stream, io, true, stream->pair, &connector->settings);
+}
+
+static void try_next(sp__connector_t *connector);
+
+static void on_connected(uv_connect_t *request, int status) {
+  attempt_t *attempt = request->data;
+  sp__connector_t *connector = attempt->connector;
+  sp__loop_t *loop = connector->loop;
+  sp__list_remove(&attempt->node);
+  connector->pending--;
+  sp__loop_enter(loop);
+  if (connector->stream && status == 0) {
+    win(connector, attempt->io);
+  } else if (connector->stream) {
+    connector->status = status;
+    if (attempt->address)
+      (void)sp__address_text(attempt->address, connector->tried, sizeof connector->tried, NULL);
+    uv_close((uv_handle_t *)attempt->io, on_loser_closed);
+    try_next(connector);
+  }
+  sp__free(attempt);
+  free_if_over(connector);
+  sp__loop_leave(loop);
+}
+
+static attempt_t *attempt_new(sp__connector_t *connector, size_t io_size) {
+  attempt_t *attempt = sp__zalloc(sizeof *attempt);
+  if (!attempt)
+    return NULL;
+  if (!(attempt->io = sp__alloc(io_size))) {
+    sp__free(attempt);
+    return NULL;
+  }
+  attempt->connector = connector;
+  attempt->request.data = attempt;
+  sp__list_append(&connector->attempts, &attempt->node);
+  connector->pending++;
+  return attempt;
+}
+
+static void attempt_drop(attempt_t *attempt) {
+  attempt->connector->pending--;
+  sp__list_remove(&attempt->node);
+  uv_close((uv_handle_t *)attempt->io, on_loser_closed);
+  sp__free(attempt);
+}
+
+static int try_address(sp__connector_t *connector, const struct sockaddr *address) {
+  attempt_t *attempt = attempt_new(connector, sizeof(uv_tcp_t));
+  if (!attempt)
+    return UV_ENOMEM;
+  attempt->address = address;
+  uv_tcp_t *tcp = (uv_tcp_t *)attempt->io;
+  (void)uv_tcp_init(connector->loop->uv, tcp); /* makes no socket yet: cannot fail */
+  int status = uv_tcp_connect(&attempt->request, tcp, address, on_connected);
+  if (status < 0)
+    attempt_drop(attempt);
+  return status;
+}
+
+static void on_stagger(uv_timer_t *timer) {
+  sp__connector_t *connector = timer->data;
+  sp__loop_t *loop = connector->loop;
+  sp__loop_enter(loop);
+  try_next(connector);
+  sp__loop_leave(loop);
+}
+
+static void try_next(sp__connector_t *connector) {
+  while (connector->next < connector->count) {
+    const struct sockaddr *address = connector->addresses[connector->next++];
+    int status = try_address(connector, address);
+    if (status == 0) {
+      if (connector->next < connector->count)
+        uv_timer_start(&connector->stagger, on_stagger, STAGGER, 0);
+      return;
+    }
+    connector->status = status;
+    (void)sp__address_text(address, connector->tried, sizeof connector->tried, NULL);
+  }
+  if (sp__list_is_empty(&connector->attempts))
+    give_up(connector, connector->status, "connect to");
+}
+
+/* -- lookup
+ * -------------------------------------------------------------------------------------------- */
+
+static void set_port(struct sockaddr *address, int port) {
+  if (address->sa_family == AF_INET6)
+    ((struct sockaddr_in6 *)(void *)address)->sin6_port = htons((uint16_t)port);
+  else
+    ((struct sockaddr_in *)(void *)address)->sin_port = htons((uint16_t)port);
+}
+
+static struct addrinfo *next_of(struct addrinfo *info, bool same, int family) {
+  while (info && (info->ai_family == family) != same)
+    info = info->ai_next;
+  return info;
+}
+
+/* The resolver's order, but the families take turns (RFC 8305 4). */
+static int order_addresses(sp__connector_t *connector) {
+  struct addrinfo *all = connector->found;
+  size_t count = 0;
+  for (struct addrinfo *info = all; info; info = info->ai_next)
+    count++;
+  if (!(connector->addresses = sp__alloc((count + 1) * sizeof *connector->addresses)))
+    return UV_ENOMEM;
+  int family = all ? all->ai_family : 0;
+  struct addrinfo *turns[2] = {next_of(all, true, family), next_of(all, false, family)};
+  for (int turn = 0; turns[0] || turns[1]; turn = !turn) {
+    struct addrinfo *info = turns[turn];
+    if (!info)
+      continue;
+    set_port(info->ai_addr, connector->port);
+    connector->addresses[connector->count++] = info->ai_addr;
+    turns[turn] = next_of(info->ai_next, turn == 0, family);
+  }
+  return 0;
+}
+
+static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *found) {
+  sp__connector_t *connector = request->data;
+  sp__loop_t *loop = connector->loop;
+  connector->pending--;
+  connector->found = found;
+  sp__loop_enter(loop);
+  if (connector->stream) {
+    if (status == 0)
+      status = order_addresses(connector);
+    connector->status = UV_EAI_NODATA;
+    if (status < 0)
+      give_up(connector, status, "find the address of");
+    else
+      try_next(connector);
+  }
+  free_if_over(connector);
+  sp__loop_leave(loop);
+}
+
+static int look_up(sp__connector_t *connector, int family) {
+  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
+  hints.ai_family = family == 4 ? AF_INET : family == 6 ? AF_INET6 : AF_UNSPEC;
+  int status = uv_getaddrinfo(connector->loop->uv, &connector->lookup, on_found, connector->host,
+                              NULL, &hints);
+  if (status == 0)
+    connector->pending++;
+  return status;
+}
+
+/* -- Unix sockets
+ * ----------------------------------------------------------------------------------------- */
+
+static int connect_path(sp__connector_t *connector) {
+  attempt_t *attempt = attempt_new(connector, sizeof(uv_pipe_t));
+  if (!attempt)
+    return UV_ENOMEM;
+  connector->is_path = true;
+  uv_pipe_t *pipe = (uv_pipe_t *)attempt->io;
+  (void)uv_pipe_init(connector->loop->uv, pipe, 0);
+  uv_pipe_connect(&attempt->request, pipe, connector->host, on_connected);
+  return 0;
+}
+
+/* -- sp_connect
+ * ---------------------------------------------------------------------------------------------- */
+
+static sp__connector_t *connector_new(sp_stream_t *stream, const sp__settings_t *settings,
+                                      const char *host, int port) {
+  size_t n = strlen(host) + 1;
+  sp__connector_t *connector = sp__zalloc(sizeof *connector + n);
+  if (!connector)
+    return NULL;
+  connector->stream = stream;
+  connector->loop = stream->loop;
+  connector->settings = *settings;
+  connector->port = port;
+  memcpy(connector->host, host, n);
+  sp__list_init(&connector->attempts);
+  connector->lookup.data = connector->stagger.data = connector;
+  (void)uv_timer_init(stream->loop->uv, &connector->stagger);
+  connector->pending = 1; /* the timer */
+  sp__loop_retain(stream->loop);
+  stream->connector = connector;
+  return connector;
+}
+
+static int check(const sp_options_t *options, sp_error_t *why) {
+  if (options->path && options->host)
+    return sp__fail(why, SP_EOPTION, SP_US, "host and path are both given: which is it?");
+  if (!options->path && (options->port < 1 || options->port > 65535))
+    return sp__fail(why, SP_EOPTION, SP_US, "port is %d, not a number from 1 to 65535",
+                    options->port);
+  if (options->path && strlen(options->path) >= sizeof((struct sockaddr_un *)0)->sun_path)
+    return sp__fail(why, UV_ENAMETOOLONG, SP_US, "path is longer than a socket's name may be: %s",
+                    options->path);
+  if (options->family && options->family != 4 && options->family != 6)
+    return sp__fail(why, SP_EOPTION, SP_US, "family is %d: 4, 6 or 0 for both", options->family);
+  if (options->path && !options->server_name && options->check_name != SP_NO &&
+      options->reject_unauthorized != SP_NO)
+    return sp__fail(why, SP_EOPTION, SP_US,
+                    "server_name is missing: name the server whose certificate is expected behind "
+                    "%s, or say .check_name = SP_NO",
+                    options->path);
+  return 0;
+}
+
+static int make_pair(sp_pair_t **pair, const sp_options_t *options, const char *host,
+                     sp_error_t *why) {
+  sp_context_t *context;
+  int status = sp__context_of(&context, options, why);
+  if (status < 0)
+    return status;
+  const char *name = options->server_name ? options->server_name : host;
+  status = sp_pair_new(pair, context, SP_CLIENT, name, options->check_name != SP_NO, why);
+  sp_context_release(context);
+  return status;
+}
+
+static int make_stream(sp_stream_t **made, uv_loop_t *uv, sp_secure_cb on_secure,
+                       const sp__settings_t *settings, sp_pair_t *pair) {
+  sp__loop_t *loop = sp__loop_use(uv);
+  sp_stream_t *stream = loop ? sp__stream_new(loop, on_secure, settings) : NULL;
+  if (loop)
+    sp__loop_release(loop);
+  if (!stream) {
+    sp_pair_release(pair);
+    return UV_ENOMEM;
+  }
+  stream->pair = pair;
+  pair->owner = stream;
+  *made = stream;
+  return 0;
+}
+
+static int start(sp_stream_t *stream, const sp_options_t *options, const sp__settings_t *settings,
+                 const char *host) {
+  sp__connector_t *connector =
+      connector_new(stream, settings, options->path ? options->path : host, options->port);
+  if (!connector)
+    return UV_ENOMEM;
+  int status = options->path ? connect_path(connector) : look_up(connector, options->family);
+  if (status < 0) {
+    wind_up(connector);
+    return status;
+  }
+  int timeout = options->connect_timeout ? options->connect_timeout : CONNECT_TIMEOUT;
+  if (timeout > 0)
+    sp__deadline_set(stream->loop, &stream->deadline, SP__DELAY_HANDSHAKE, (uint64_t)timeout);
+  return 0;
+}
+
+int sp_connect(sp_stream_t **stream, uv_loop_t *loop, sp_secure_cb on_secure, sp_error_t *why,
+               const sp_options_t *given) {
+  sp_options_t options;
+  sp__settings_t settings;
+  sp_pair_t *pair;
+  int status = sp__options_copy(&options, given, why);
+  if (status < 0 || (status = check(&options, why)) < 0)
+    return status;
+  const char *host = options.host ? options.host : options.path ? NULL : "localhost";
+  if ((status = make_pair(&pair, &options, host, why)) < 0)
+    return status;
+  sp__settings_of(&settings, &options);
+  if ((status = make_stream(stream, loop, on_secure, &settings, pair)) < 0)
+    return sp__fail_memory(why);
+  if ((status = start(*stream, &options, &settings, host)) < 0) {
+    sp__stream_free(*stream);
+    return sp__fail_system(why, status, "cannot connect to %s", host ? host : options.path);
+  }
+  return 0;
+}

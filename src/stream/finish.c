@@ -1,0 +1,209 @@
+/* Failing, ending and closing: how a stream gets from any state to its `close`. */
+#include "base/error.h"
+#include "base/memory.h"
+#include "pair/pair.h"
+#include "stream/stream.h"
+
+/* -- failing
+ * --------------------------------------------------------------------------------------- */
+
+void sp__stream_fail(sp_stream_t *stream, const sp_error_t *error) {
+  if (stream->error)
+    return;
+  stream->error = sp__alloc(sizeof *stream->error);
+  if (stream->error)
+    *stream->error = *error;
+  else
+    stream->error = (sp_error_t *)&sp__memory_error;
+  stream->failed = true;
+  sp__stream_put_off(stream);
+}
+
+/* Whether a failing transport loses nothing: the peer ended, and all that was left to send is our
+ * answer to that. */
+static bool is_over_anyway(const sp_stream_t *stream) {
+  return stream->in_ended && !stream->queued && !stream->sent.first;
+}
+
+void sp__stream_fail_transport(sp_stream_t *stream, int status, const char *doing) {
+  sp_error_t error;
+  stream->broken = true;
+  if (is_over_anyway(stream)) {
+    sp__stream_close(stream);
+    return;
+  }
+  sp__fail(&error, status, SP_TRANSPORT, "%s the %s failed: %s", doing,
+           stream->secure ? "connection" : "handshake", uv_strerror(status));
+  sp__stream_fail(stream, &error);
+}
+
+void sp__stream_tell_secure(sp_stream_t *stream, int status) {
+  if (stream->told)
+    return;
+  stream->told = true;
+  if (stream->on_secure)
+    stream->on_secure(stream, status);
+}
+
+/* -- leaving: our FIN is sent, and the peer's awaited
+ * ------------------------------------------------ */
+
+/* A socket closed with bytes unread is reset, which may destroy what the peer has not read yet, an
+ * alert for instance: what comes is dropped until the peer closes too, or time is up. */
+static void linger(sp_stream_t *stream) {
+  if (stream->lingering)
+    return;
+  stream->lingering = true;
+  sp__deadline_set(stream->loop, &stream->deadline, SP__DELAY_LINGER, SP__LINGER);
+  sp__stream_update_reading(stream);
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status) {
+  (void)status; /* a peer that is gone already is shut down enough */
+  sp_stream_t *stream = request->data;
+  sp__free(request);
+  if (stream->closing)
+    return;
+  sp__loop_enter(stream->loop);
+  stream->fin_done = true;
+  sp__stream_put_off(stream);
+  sp__loop_leave(stream->loop);
+}
+
+static void shut_down(sp_stream_t *stream) {
+  if (stream->fin)
+    return;
+  stream->fin = true;
+  uv_shutdown_t *request = sp__alloc(sizeof *request);
+  if (request) {
+    request->data = stream;
+    if (uv_shutdown(request, stream->io, on_shutdown) == 0)
+      return;
+    sp__free(request);
+  }
+  stream->fin_done = true; /* a transport that cannot be shut down is just closed */
+  sp__stream_put_off(stream);
+}
+
+static void leave(sp_stream_t *stream) {
+  shut_down(stream);
+  if (stream->fin_done && (stream->in_ended || stream->eof))
+    sp__stream_close(stream);
+  else if (stream->failed || (stream->fin_done && !stream->half_open))
+    linger(stream);
+}
+
+/* -- events that are due
+ * ------------------------------------------------------------------------------ */
+
+static void tell_failure(sp_stream_t *stream) {
+  stream->failure_told = true;
+  sp__stream_cancel_writes(stream, stream->error->status);
+  bool was_secure = stream->told;
+  sp__stream_tell_secure(stream, stream->error->status);
+  sp__stream_tell_writes(stream);
+  if (was_secure && !stream->closing && stream->events.error)
+    stream->events.error(stream, stream->error);
+  if (!stream->closing && (stream->broken || !stream->io))
+    sp__stream_close(stream);
+}
+
+static void tell_drained(sp_stream_t *stream) {
+  if (sp__stream_pending(stream))
+    return;
+  sp__pipe_drained(stream);
+  sp__relay_drained(stream);
+  if (!stream->need_drain || stream->ending)
+    return;
+  stream->need_drain = false;
+  if (stream->events.drain)
+    stream->events.drain(stream);
+}
+
+static bool is_all_sent(const sp_stream_t *stream) {
+  return stream->pair && stream->pair->ended && !stream->pair->ahead && !stream->flight;
+}
+
+static void finalize(sp_stream_t *stream);
+
+void sp__stream_finish(sp_stream_t *stream) {
+  if (!stream->closing && stream->failed && !stream->failure_told)
+    tell_failure(stream);
+  if (!stream->closing)
+    sp__stream_tell_writes(stream);
+  if (!stream->closing && !stream->failed)
+    tell_drained(stream);
+  if (!stream->closing && (stream->failed || (stream->ending && is_all_sent(stream))))
+    leave(stream);
+  if (stream->closing && !stream->io)
+    finalize(stream);
+}
+
+void sp__stream_ended(sp_stream_t *stream, int status) {
+  stream->in_ended = true;
+  if (stream->events.end)
+    stream->events.end(stream, status);
+  if (stream->closing)
+    return;
+  sp_stream_t *to = stream->pipe_to;
+  sp_stream_unpipe(stream);
+  if (to)
+    sp_stream_end(to);
+  sp__relay_ended(stream, status);
+  if (!stream->half_open && !stream->closing)
+    sp_stream_end(stream);
+}
+
+/* -- the user's side
+ * ------------------------------------------------------------------------------------ */
+
+void sp_stream_end(sp_stream_t *stream) {
+  stream->ending = true;
+  sp__stream_put_off(stream);
+}
+
+void sp_stream_destroy(sp_stream_t *stream) {
+  stream->destroyed = true;
+  sp__stream_close(stream);
+}
+
+/* -- closing
+ * ---------------------------------------------------------------------------------------------- */
+
+/* The last events; then the stream is gone. */
+static void finalize(sp_stream_t *stream) {
+  int status = stream->error ? stream->error->status : UV_ECANCELED;
+  sp__stream_tell_secure(stream, status);
+  sp__stream_tell_writes(stream);
+  sp__relay_gone(stream, status);
+  if (stream->events.close)
+    stream->events.close(stream);
+  if (stream->maker)
+    stream->maker->gone(stream);
+  sp__stream_free(stream);
+}
+
+static void on_closed(uv_handle_t *io) {
+  sp_stream_t *stream = io->data;
+  sp__loop_t *loop = stream->loop;
+  sp__loop_enter(loop);
+  finalize(stream);
+  sp__loop_leave(loop);
+}
+
+void sp__stream_close(sp_stream_t *stream) {
+  if (stream->closing)
+    return;
+  stream->closing = true;
+  stream->reading = false;
+  sp__list_remove(&stream->waiting);
+  sp__list_remove(&stream->warm);
+  sp__deadline_clear(&stream->deadline);
+  sp__pipe_gone(stream);
+  sp__connector_cancel(stream);
+  sp__stream_cancel_writes(stream, stream->error ? stream->error->status : UV_ECANCELED);
+  if (stream->io)
+    uv_close((uv_handle_t *)stream->io, on_closed);
+  else
+    sp__stream_put_off(stream);
+}

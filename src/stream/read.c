@@ -1,0 +1,264 @@
+/* From the transport through the pair to the `data` event. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "pair/pair.h"
+#include "stream/stream.h"
+
+#define REST_MAX (2u * SP__SLAB) /* then the transport has to wait */
+
+/* Whether somebody takes cleartext. */
+bool sp__stream_is_flowing(const sp_stream_t *stream) {
+  if (!stream->secure || stream->paused || stream->clogged || stream->closing || stream->failed ||
+      stream->lingering)
+    return false;
+  if (stream->ending && !stream->half_open)
+    return true; /* what comes after our end is dropped, but the peer's end is awaited */
+  return stream->flowing || stream->pipe_to || stream->events.data || sp__relay_takes_data(stream);
+}
+
+static bool wants_transport(const sp_stream_t *stream) {
+  if (!stream->io || stream->closing || stream->eof)
+    return false;
+  if (stream->lingering)
+    return true;
+  if (stream->rest_size || stream->failed)
+    return false;
+  if (!stream->secure)
+    return true;
+  return sp__stream_is_flowing(stream) && !stream->in_ended;
+}
+
+/* -- cleartext -----------------------------------------------------------------------------------
+ */
+
+static void deliver(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  if (stream->ending && !stream->half_open)
+    return;
+  stream->bytes_read += n;
+  if (stream->pipe_to)
+    sp__pipe_pass(stream, bytes, n);
+  else if (sp__relay_takes_data(stream))
+    sp__relay_pass(stream, bytes, n);
+  else if (stream->events.data)
+    stream->events.data(stream, bytes, n);
+}
+
+static void read_clear(sp_stream_t *stream) {
+  sp_pair_t *pair = stream->pair;
+  while (sp__stream_is_flowing(stream) && !stream->in_ended) {
+    size_t got;
+    int status = sp_pair_cleartext_out(pair, stream->loop->clear, SP__CLEAR, &got);
+    if (got)
+      deliver(stream, stream->loop->clear, got);
+    if (stream->closing)
+      return;
+    if (status < 0 && status != SP_ETRUNCATED) {
+      sp__stream_fail(stream, sp_pair_error(pair));
+      return;
+    }
+    unsigned state = sp_pair_state(pair);
+    if (state & (SP_PAIR_PEER_ENDED | SP_PAIR_TRUNCATED) && sp__stream_is_flowing(stream))
+      sp__stream_ended(stream, state & SP_PAIR_PEER_ENDED ? 0 : SP_ETRUNCATED);
+    else if (!(state & SP_PAIR_HAS_CLEARTEXT))
+      return;
+  }
+}
+
+/* -- handshake -----------------------------------------------------------------------------------
+ */
+
+static void become_secure(sp_stream_t *stream) {
+  stream->secure = true;
+  sp__deadline_clear(&stream->deadline);
+  sp__stream_tell_secure(stream, 0);
+  if (!stream->closing)
+    sp_stream_set_timeout(stream, stream->idle_timeout);
+}
+
+/* Drives the handshake; what it has to say goes out in one write before anybody is told. */
+static void handshake(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  sp_pair_lend(stream->pair, stream->loop->out, SP__SLAB);
+  int status = sp_pair_encrypted_in(stream->pair, bytes, n);
+  sp__stream_flush_lent(stream);
+  if (status < 0)
+    sp__stream_fail(stream, sp_pair_error(stream->pair));
+  else if (sp_pair_state(stream->pair) & SP_PAIR_SECURE)
+    become_secure(stream);
+}
+
+/* -- what cannot be used yet ----------------------------------------------------------------------
+ */
+
+static int keep_rest(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  uint8_t *rest = sp__realloc(stream->rest, stream->rest_size + n);
+  if (!rest)
+    return -ENOMEM;
+  memcpy(rest + stream->rest_size, bytes, n);
+  stream->rest = rest;
+  stream->rest_size += n;
+  return 0;
+}
+
+static void hold(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  if (keep_rest(stream, bytes, n) < 0)
+    sp__stream_fail(stream, &sp__memory_error);
+  else
+    sp__stream_update_reading(stream);
+}
+
+/* One pass of bytes through the pair; what it did not take is held. */
+static void pass(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  if (stream->secure)
+    (void)sp_pair_encrypted_in(stream->pair, bytes, n); /* an error shows when reading */
+  else
+    handshake(stream, bytes, n);
+  if (stream->secure && !stream->closing && !stream->failed)
+    read_clear(stream);
+  size_t left = sp_pair_encrypted_release(stream->pair);
+  if (left && !stream->closing && !stream->failed)
+    hold(stream, bytes + n - left, left);
+}
+
+/* A first flight costs much: it has to wait when this turn of the loop had its share. */
+static bool must_wait(const sp_stream_t *stream) {
+  if (stream->secure || !stream->maker || sp_pair_bytes_in(stream->pair))
+    return false;
+  return stream->loop->hellos >= stream->maker->hello_budget(stream) ||
+         !sp__list_is_empty(&stream->loop->waiting);
+}
+
+static void count_hello(sp_stream_t *stream) {
+  if (stream->secure || !stream->maker || sp_pair_bytes_in(stream->pair))
+    return;
+  if (!stream->loop->hellos++)
+    sp__loop_notice_turn(stream->loop, false);
+}
+
+void sp__stream_feed(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  sp__stream_touch(stream);
+  if (stream->lingering || stream->failed)
+    return;
+  if (stream->rest_size || sp_pair_state(stream->pair) & SP_PAIR_WAITING) {
+    hold(stream, bytes, n);
+  } else if (must_wait(stream)) {
+    hold(stream, bytes, n);
+    sp__list_append(&stream->loop->waiting, &stream->waiting);
+    sp__loop_notice_turn(stream->loop, true);
+  } else {
+    count_hello(stream);
+    pass(stream, bytes, n);
+  }
+}
+
+static void pass_rest(sp_stream_t *stream) {
+  uint8_t *rest = stream->rest;
+  size_t n = stream->rest_size;
+  stream->rest = NULL;
+  stream->rest_size = 0;
+  pass(stream, rest, n);
+  sp__free(rest);
+}
+
+void sp__stream_serve_waiting(sp__loop_t *loop) {
+  while (!sp__list_is_empty(&loop->waiting)) {
+    sp_stream_t *stream = SP__OF(loop->waiting.next, sp_stream_t, waiting);
+    if (loop->hellos >= stream->maker->hello_budget(stream))
+      return;
+    sp__list_remove(&stream->waiting);
+    count_hello(stream);
+    pass_rest(stream);
+    sp__stream_put_off(stream);
+  }
+}
+
+void sp__stream_read_on(sp_stream_t *stream) {
+  unsigned state = sp_pair_state(stream->pair);
+  bool waits = state & SP_PAIR_WAITING || !sp__list_is_empty(&stream->waiting);
+  bool may_read = stream->secure ? sp__stream_is_flowing(stream) : !waits && !stream->failed;
+  if (may_read && stream->rest_size)
+    pass_rest(stream);
+  else if (may_read && stream->answered)
+    pass(stream, NULL, 0);
+  else if (state & (SP_PAIR_HAS_CLEARTEXT | SP_PAIR_PEER_ENDED | SP_PAIR_TRUNCATED))
+    read_clear(stream);
+  stream->answered = false;
+  if (!stream->closing && stream->eof && !stream->secure && !waits && !stream->failed) {
+    (void)sp_pair_encrypted_end(stream->pair);
+    sp__stream_fail(stream, sp_pair_error(stream->pair));
+  }
+  sp__stream_update_reading(stream);
+}
+
+/* -- the transport --------------------------------------------------------------------------------
+ */
+
+static void on_end_of_transport(sp_stream_t *stream) {
+  stream->eof = true;
+  if (stream->lingering) {
+    sp__stream_close(stream);
+    return;
+  }
+  if (stream->secure)
+    (void)sp_pair_encrypted_end(stream->pair);
+  sp__stream_read_on(stream);
+}
+
+static void on_alloc(uv_handle_t *io, size_t suggested, uv_buf_t *buffer) {
+  (void)suggested;
+  sp_stream_t *stream = io->data;
+  *buffer = uv_buf_init((char *)stream->loop->in, SP__SLAB);
+}
+
+static void on_read(uv_stream_t *io, ssize_t n, const uv_buf_t *buffer) {
+  sp_stream_t *stream = io->data;
+  sp__loop_t *loop = stream->loop;
+  if (!n)
+    return;
+  sp__loop_enter(loop);
+  if (n > 0)
+    sp__stream_feed(stream, (const uint8_t *)buffer->base, (size_t)n);
+  else if (n == UV_EOF)
+    on_end_of_transport(stream);
+  else if (stream->lingering)
+    sp__stream_close(stream);
+  else
+    sp__stream_fail_transport(stream, (int)n, "reading");
+  sp__stream_update_reading(stream);
+  sp__stream_put_off(stream);
+  sp__loop_leave(loop);
+}
+
+void sp__stream_update_reading(sp_stream_t *stream) {
+  bool wants = wants_transport(stream) ||
+               (!stream->secure && !stream->closing && stream->io && !stream->eof &&
+                stream->rest_size < REST_MAX && stream->rest_size && !stream->failed);
+  if (wants == (bool)stream->reading || !stream->io)
+    return;
+  if (!wants) {
+    stream->reading = false;
+    (void)uv_read_stop(stream->io);
+    return;
+  }
+  int status = uv_read_start(stream->io, on_alloc, on_read);
+  if (status < 0)
+    sp__stream_fail_transport(stream, status, "reading");
+  else
+    stream->reading = true;
+}
+
+void sp_stream_pause(sp_stream_t *stream) {
+  stream->paused = true;
+  if (!stream->closing)
+    sp__stream_update_reading(stream);
+}
+
+void sp_stream_resume(sp_stream_t *stream) {
+  stream->paused = false;
+  stream->flowing = true;
+  sp__stream_put_off(stream);
+}
+
+bool sp_stream_is_paused(const sp_stream_t *stream) { return stream->paused; }

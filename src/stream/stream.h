@@ -1,0 +1,155 @@
+/* The inside of a stream. */
+#ifndef SP_STREAM_STREAM_H
+#define SP_STREAM_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include <securepair/stream.h>
+
+#include "base/list.h"
+#include "stream/loop.h"
+
+#define SP__LINGER 2000 /* milliseconds to wait for the peer's close after ours */
+
+/* A copy of what sp_stream_send was given; in the queue it is a write request like any other. */
+typedef struct sp__chunk {
+  sp_write_t request; /* first; request.callback is sp__chunk_mark */
+  struct sp__chunk *spare;
+  size_t used; /* of bytes */
+  uint8_t bytes[SP__RECORD];
+} sp__chunk_t;
+
+/* A queue of write requests. */
+typedef struct sp__queue {
+  sp_write_t *first, *last;
+} sp__queue_t;
+
+/* Who made a stream, if not the user: a server. */
+typedef struct sp__maker {
+  void (*gone)(sp_stream_t *stream);                   /* before it is freed */
+  unsigned (*hello_budget)(const sp_stream_t *stream); /* handshakes a turn */
+} sp__maker_t;
+
+/* The options that concern a stream, with the defaults put in. */
+typedef struct sp__settings {
+  int handshake_timeout; /* milliseconds; 0: none */
+  int idle_timeout;
+  size_t high_water, write_limit;
+  int keep_alive;
+  bool half_open, no_delay;
+} sp__settings_t;
+
+struct sp_stream {
+  void *data;
+  sp__loop_t *loop;
+  sp_pair_t *pair;
+  uv_stream_t *io; /* NULL until the transport is there */
+  struct sp__connector *connector;
+  const sp__maker_t *maker; /* NULL for a client or an adopted stream */
+  struct sp_server *server; /* that it came from */
+  sp__list_t sibling;       /* among the server's streams */
+  sp_secure_cb on_secure;
+  sp_stream_events_t events;
+  sp_error_t *error;
+  sp__work_t work;
+  sp__list_t warm;
+  sp__deadline_t deadline;
+  sp__list_t waiting; /* for its handshake's turn */
+
+  sp__queue_t queue; /* cleartext to be sent */
+  sp__queue_t sent;  /* encrypted, and not yet with the transport */
+  sp__queue_t done;  /* callbacks that are due */
+  size_t queued;     /* bytes in `queue` */
+  size_t high_water, write_limit;
+  uv_write_t *flight; /* encrypted bytes that the transport is taking */
+  size_t flight_size;
+
+  uint8_t *rest; /* encrypted bytes that were read and could not be used yet */
+  size_t rest_size;
+
+  sp_stream_t *pipe_to;
+  sp__list_t pipe_from;    /* streams that are piped to this one */
+  sp__list_t pipe_sibling; /* among those */
+  struct sp__relay *relay; /* a pipe with a plain stream */
+
+  uint64_t bytes_read, bytes_written, last_active;
+  int idle_timeout;
+  bool own_io : 1;     /* io's memory is the library's */
+  bool secure : 1;     /* on_secure was called with 0 */
+  bool told : 1;       /* on_secure was called, or need not be */
+  bool paused : 1;     /* by the user */
+  bool flowing : 1;    /* sp_stream_resume was called: read also without a listener */
+  bool clogged : 1;    /* the target of a pipe does not take more */
+  bool reading : 1;    /* uv_read_start is on */
+  bool need_drain : 1; /* a write answered 0 */
+  bool half_open : 1;
+  bool eof : 1;      /* the transport ended */
+  bool in_ended : 1; /* `end` was due and delivered */
+  bool ending : 1;   /* sp_stream_end was called */
+  bool fin : 1;      /* our side of the transport is shut down, or being so */
+  bool fin_done : 1;
+  bool lingering : 1; /* waits for the peer's close and drops what comes */
+  bool failed : 1;    /* `error` is set */
+  bool failure_told : 1;
+  bool broken : 1;  /* the transport failed: nothing goes in or out any more */
+  bool closing : 1; /* uv_close is under way */
+  bool destroyed : 1;
+  bool touched : 1; /* since the last sweep */
+  bool idle_told : 1;
+  bool answered : 1; /* a hook was: the handshake goes on */
+};
+
+/* stream.c */
+void sp__settings_of(sp__settings_t *settings, const sp_options_t *options);
+sp_stream_t *sp__stream_new(sp__loop_t *loop, sp_secure_cb on_secure,
+                            const sp__settings_t *settings);
+void sp__stream_bind(sp_stream_t *stream, uv_stream_t *io, bool own_io, sp_pair_t *pair,
+                     const sp__settings_t *settings);
+void sp__stream_free(sp_stream_t *stream);
+void sp__stream_put_off(sp_stream_t *stream);
+void sp__stream_touch(sp_stream_t *stream);
+void sp__stream_cool(sp__loop_t *loop);
+
+/* read.c */
+void sp__stream_feed(sp_stream_t *stream, const uint8_t *bytes, size_t n);
+void sp__stream_read_on(sp_stream_t *stream); /* what was held back, then from the transport */
+void sp__stream_update_reading(sp_stream_t *stream);
+bool sp__stream_is_flowing(const sp_stream_t *stream);
+void sp__stream_serve_waiting(sp__loop_t *loop);
+
+/* write.c */
+size_t sp__stream_pending(const sp_stream_t *stream);
+void sp__stream_flush(sp_stream_t *stream);
+void sp__stream_flush_lent(sp_stream_t *stream); /* the slab is lent already; takes it back */
+/* Sends at once as much as goes and queues the rest. The same answers as sp_stream_send. */
+int sp__stream_push(sp_stream_t *stream, const uint8_t *bytes, size_t n);
+void sp__stream_cancel_writes(sp_stream_t *stream, int status);
+void sp__stream_tell_writes(sp_stream_t *stream);
+
+/* finish.c */
+void sp__stream_fail(sp_stream_t *stream, const sp_error_t *error);
+void sp__stream_fail_transport(sp_stream_t *stream, int status, const char *doing);
+void sp__stream_ended(sp_stream_t *stream, int status); /* the peer's direction */
+void sp__stream_finish(sp_stream_t *stream);            /* goes as far towards `close` as it can */
+void sp__stream_tell_secure(sp_stream_t *stream, int status);
+void sp__stream_close(sp_stream_t *stream);
+
+/* pipe.c */
+void sp__pipe_pass(sp_stream_t *from, const uint8_t *bytes, size_t n);
+void sp__pipe_drained(sp_stream_t *to);
+void sp__pipe_gone(sp_stream_t *stream);
+
+/* relay.c */
+void sp__relay_pass(sp_stream_t *from, const uint8_t *bytes, size_t n);
+void sp__relay_drained(sp_stream_t *to);
+void sp__relay_ended(sp_stream_t *from, int status);
+void sp__relay_gone(sp_stream_t *stream, int status);
+bool sp__relay_takes_data(const sp_stream_t *stream);
+
+/* connect.c */
+void sp__connector_cancel(sp_stream_t *stream);
+
+#endif
