@@ -50,21 +50,24 @@ check_hardened() {
   if grep -q 'GNU_STACK.* RWE ' <<<"$segments"; then
     wrong "$file: the stack is executable"
   fi
-  readelf -hW "$file" | grep -q 'Type: *DYN' || wrong "$file: not position independent"
+  grep -q 'Type: *DYN' <<<"$(readelf -hW "$file")" || wrong "$file: not position independent"
 }
 
 check_program() {
+  local dynamic
   check_hardened "$1"
-  readelf -dW "$1" | grep -q 'Flags:.*PIE' || wrong "$1: no PIE"
-  readelf -dW "$1" | grep -q "NEEDED.*$library" || wrong "$1: not linked to the shared library"
+  dynamic=$(readelf -dW "$1")
+  grep -q 'Flags:.*PIE' <<<"$dynamic" || wrong "$1: no PIE"
+  grep -q "NEEDED.*$library" <<<"$dynamic" || wrong "$1: not linked to the shared library"
 }
 
 check_exports
 check_soname
 check_hardened "$library"
-nm -D --undefined-only "$library" | grep -q __stack_chk_fail || wrong "no stack protector"
+needed=$(nm -D --undefined-only "$library")
+grep -q __stack_chk_fail <<<"$needed" || wrong "no stack protector"
 if ! grep -q '^CMAKE_BUILD_TYPE:.*=Debug$' CMakeCache.txt; then
-  nm -D --undefined-only "$library" | grep -q '_chk@' || wrong "no fortified function"
+  grep -q '_chk@' <<<"$needed" || wrong "no fortified function"
 fi
 for program in examples/*; do
   [ ! -f "$program" ] || [ ! -x "$program" ] || check_program "$program"
