@@ -26,12 +26,12 @@ int sp__certificate_view(sp_certificate_t **certificate, X509 *x509, STACK_OF(X5
                          sp_error_t *why) {
   int status = make(certificate, x509, why);
   sp_certificate_t *last = *certificate;
-  for (int i = 0; status == 0 && i < sk_X509_num(chain); i++) {
+  for (int i = 0; last && i < sk_X509_num(chain); i++) {
     X509 *issuer = sk_X509_value(chain, i);
     if (i == 0 && X509_cmp(issuer, x509) == 0)
       continue;
     status = make(&last->next, issuer, why);
-    last = last->next;
+    last = last->next; /* NULL if that failed */
   }
   if (status == 0)
     return 0;

@@ -255,8 +255,8 @@ static void refuse_form(sp_error_t *why, const char *host) {
 /* -- the decision -------------------------------------------------------------------------------
  */
 
-static bool matches(X509 *x509, const GENERAL_NAMES *names, bool has_extension, const char *host,
-                    unsigned flags) {
+static bool names_it(X509 *x509, const GENERAL_NAMES *names, bool has_extension, const char *host,
+                     unsigned flags) {
   unsigned char octets[16];
   size_t n = octets_of(host, octets);
   if (n)
@@ -280,7 +280,7 @@ static long decide(X509 *x509, const char *host, unsigned flags, sp_error_t *why
     return X509_V_ERR_OUT_OF_MEM;
   }
   long verify = is_address ? X509_V_ERR_IP_ADDRESS_MISMATCH : X509_V_ERR_HOSTNAME_MISMATCH;
-  if (matches(x509, names, critical != -1, host, flags))
+  if (names_it(x509, names, critical != -1, host, flags))
     verify = X509_V_OK;
   else
     refuse(why, verify, x509, names, host);

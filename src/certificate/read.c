@@ -2,6 +2,7 @@
  * not understand: a block behind a byte-order mark or glued to the one before would be missing
  * from the chain without a word. */
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,9 +28,15 @@ typedef struct source {
   sp_error_t *why;
 } source_t;
 
-#define REFUSE(source, format, ...)                                                                \
-  sp__fail((source)->why, SP_ECERTIFICATE, SP_US, "%s: " format,                                   \
-           (source)->name __VA_OPT__(, ) __VA_ARGS__)
+__attribute__((format(printf, 2, 3))) static int refuse(const source_t *source, const char *format,
+                                                        ...) {
+  char text[sizeof source->why->text];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  return sp__fail(source->why, SP_ECERTIFICATE, SP_US, "%s: %s", source->name, text);
+}
 
 /* What people give in place of a certificate, and what they should do with it. */
 static const char a_key[] = "this is a private key, not a certificate: give it as key";
@@ -58,19 +65,19 @@ static int next_block(block_t *block, text_t *in, const source_t *source) {
   text_t rest = {start + strlen(begin), in->end};
   const char *close = find(rest, dashes);
   if (!close || memchr(rest.at, '\n', (size_t)(close - rest.at)) || close - rest.at > 64)
-    return REFUSE(source, "a BEGIN line of the PEM text is broken");
+    return refuse(source, "a BEGIN line of the PEM text is broken");
   block->label = (text_t){rest.at, close};
   int size = (int)(close - rest.at);
   rest.at = close + strlen(dashes);
   const char *stop = find(rest, dashes);
   block->body = (text_t){rest.at, stop};
   if (!stop || strncmp(stop, end, strlen(end)) != 0)
-    return REFUSE(source, "the END line of \"%.*s\" is missing: was the text cut?", size,
+    return refuse(source, "the END line of \"%.*s\" is missing: was the text cut?", size,
                   block->label.at);
   rest.at = stop + strlen(end);
   if (rest.end - rest.at < size + 5 || memcmp(rest.at, block->label.at, (size_t)size) != 0 ||
       memcmp(rest.at + size, dashes, strlen(dashes)) != 0)
-    return REFUSE(source, "the END line of \"%.*s\" is broken", size, block->label.at);
+    return refuse(source, "the END line of \"%.*s\" is broken", size, block->label.at);
   in->at = rest.at + size + strlen(dashes);
   return 1;
 }
@@ -92,16 +99,16 @@ static bool is_certificate(text_t label) {
 
 static int refuse_label(text_t label, const source_t *source) {
   if (ends_with(label, "PRIVATE KEY"))
-    return REFUSE(source, "%s", a_key);
+    return refuse(source, "%s", a_key);
   if (ends_with(label, "CERTIFICATE REQUEST"))
-    return REFUSE(source, "%s", a_request);
+    return refuse(source, "%s", a_request);
   if (is(label, PEM_STRING_X509_CRL))
-    return REFUSE(source, "%s", a_crl);
+    return refuse(source, "%s", a_crl);
   if (ends_with(label, "PUBLIC KEY"))
-    return REFUSE(source, "this is a public key, not a certificate");
+    return refuse(source, "this is a public key, not a certificate");
   if (is(label, PEM_STRING_PKCS7) || is(label, "CMS"))
-    return REFUSE(source, "this is a PKCS#7 bundle: unpack it with openssl pkcs7 -print_certs");
-  return REFUSE(source, "there is no certificate in it, but \"%.*s\"", (int)(label.end - label.at),
+    return refuse(source, "this is a PKCS#7 bundle: unpack it with openssl pkcs7 -print_certs");
+  return refuse(source, "there is no certificate in it, but \"%.*s\"", (int)(label.end - label.at),
                 label.at);
 }
 
@@ -152,9 +159,9 @@ static int append_decoded(chain_t *chain, const uint8_t *der, int n, text_t labe
     return sp__fail_memory(source->why);
   int status;
   if (!x509)
-    status = REFUSE(source, "%s", damaged);
+    status = refuse(source, "%s", damaged);
   else if (at != der + n)
-    status = REFUSE(source, "damaged: %d bytes follow the certificate", (int)(der + n - at));
+    status = refuse(source, "damaged: %d bytes follow the certificate", (int)(der + n - at));
   else
     status = append(chain, x509, source->why);
   X509_free(x509);
@@ -169,9 +176,9 @@ static int append_block(chain_t *chain, block_t block, const source_t *source) {
   if (n >= 0)
     status = append_decoded(chain, der, n, block.label, source);
   else if (find(block.body, "\\n"))
-    status = REFUSE(source, "its lines end with the two characters \\n in place of a line break");
+    status = refuse(source, "its lines end with the two characters \\n in place of a line break");
   else
-    status = REFUSE(source, "damaged: it is not base64");
+    status = refuse(source, "damaged: it is not base64");
   sp__free(der);
   return status;
 }
@@ -189,7 +196,7 @@ static int read_pem(chain_t *chain, text_t in, const source_t *source) {
     return status;
   if (other.label.at)
     return refuse_label(other.label, source);
-  return REFUSE(source, "there is no certificate in it: PEM text has a line "
+  return refuse(source, "there is no certificate in it: PEM text has a line "
                         "\"-----BEGIN CERTIFICATE-----\"");
 }
 
@@ -217,7 +224,7 @@ static int read_der(chain_t *chain, text_t in, const source_t *source) {
   if (out_of_memory)
     return sp__fail_memory(source->why);
   if (!x509)
-    return REFUSE(source, "%s", kind_of((const uint8_t *)in.at, in.end - in.at));
+    return refuse(source, "%s", kind_of((const uint8_t *)in.at, in.end - in.at));
   return append_decoded(chain, (const uint8_t *)in.at, (int)(in.end - in.at), (text_t){"", ""},
                         source);
 }
@@ -237,16 +244,16 @@ static bool is_blank(text_t in) {
 
 static int read_any(chain_t *chain, text_t in, const source_t *source) {
   if (is_blank(in))
-    return REFUSE(source, "it is empty: a certificate in PEM or DER is needed");
+    return refuse(source, "it is empty: a certificate in PEM or DER is needed");
   if (in.end - in.at > INT_MAX / 2)
-    return REFUSE(source, "it is too large for a certificate");
+    return refuse(source, "it is too large for a certificate");
   if (is_utf16(in))
-    return REFUSE(source, "it is UTF-16 text: save it as plain ASCII");
+    return refuse(source, "it is UTF-16 text: save it as plain ASCII");
   if (*in.at == 0x30 && !find(in, "-----BEGIN "))
     return read_der(chain, in, source);
   const char *nul = memchr(in.at, 0, (size_t)(in.end - in.at));
   if (nul)
-    return REFUSE(source, "there is a NUL byte at offset %zd: neither PEM nor DER",
+    return refuse(source, "there is a NUL byte at offset %zd: neither PEM nor DER",
                   (ssize_t)(nul - in.at));
   return read_pem(chain, in, source);
 }

@@ -16,91 +16,94 @@
 /* -- names --------------------------------------------------------------------------------------
  */
 
-const char *sp_verify_name(long verify) {
-  switch (verify) {
-  case X509_V_OK:
-    return NULL;
-  case X509_V_ERR_HOSTNAME_MISMATCH:
-  case X509_V_ERR_IP_ADDRESS_MISMATCH:
-    return "ERR_TLS_CERT_ALTNAME_INVALID";
 #define NAME(name)                                                                                 \
-  case X509_V_ERR_##name:                                                                          \
-    return #name;
-    NAME(UNABLE_TO_GET_ISSUER_CERT)
-    NAME(UNABLE_TO_GET_CRL)
-    NAME(UNABLE_TO_DECRYPT_CERT_SIGNATURE)
-    NAME(UNABLE_TO_DECRYPT_CRL_SIGNATURE)
-    NAME(UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY)
-    NAME(CERT_SIGNATURE_FAILURE)
-    NAME(CRL_SIGNATURE_FAILURE)
-    NAME(CERT_NOT_YET_VALID)
-    NAME(CERT_HAS_EXPIRED)
-    NAME(CRL_NOT_YET_VALID)
-    NAME(CRL_HAS_EXPIRED)
-    NAME(ERROR_IN_CERT_NOT_BEFORE_FIELD)
-    NAME(ERROR_IN_CERT_NOT_AFTER_FIELD)
-    NAME(ERROR_IN_CRL_LAST_UPDATE_FIELD)
-    NAME(ERROR_IN_CRL_NEXT_UPDATE_FIELD)
-    NAME(OUT_OF_MEM)
-    NAME(DEPTH_ZERO_SELF_SIGNED_CERT)
-    NAME(SELF_SIGNED_CERT_IN_CHAIN)
-    NAME(UNABLE_TO_GET_ISSUER_CERT_LOCALLY)
-    NAME(UNABLE_TO_VERIFY_LEAF_SIGNATURE)
-    NAME(CERT_CHAIN_TOO_LONG)
-    NAME(CERT_REVOKED)
-    NAME(NO_ISSUER_PUBLIC_KEY)
-    NAME(PATH_LENGTH_EXCEEDED)
-    NAME(INVALID_PURPOSE)
-    NAME(CERT_UNTRUSTED)
-    NAME(CERT_REJECTED)
-    NAME(SUBJECT_ISSUER_MISMATCH)
-    NAME(AKID_SKID_MISMATCH)
-    NAME(AKID_ISSUER_SERIAL_MISMATCH)
-    NAME(KEYUSAGE_NO_CERTSIGN)
-    NAME(UNABLE_TO_GET_CRL_ISSUER)
-    NAME(UNHANDLED_CRITICAL_EXTENSION)
-    NAME(KEYUSAGE_NO_CRL_SIGN)
-    NAME(UNHANDLED_CRITICAL_CRL_EXTENSION)
-    NAME(INVALID_NON_CA)
-    NAME(PROXY_PATH_LENGTH_EXCEEDED)
-    NAME(KEYUSAGE_NO_DIGITAL_SIGNATURE)
-    NAME(PROXY_CERTIFICATES_NOT_ALLOWED)
-    NAME(INVALID_EXTENSION)
-    NAME(INVALID_POLICY_EXTENSION)
-    NAME(NO_EXPLICIT_POLICY)
-    NAME(DIFFERENT_CRL_SCOPE)
-    NAME(UNSUPPORTED_EXTENSION_FEATURE)
-    NAME(UNNESTED_RESOURCE)
-    NAME(PERMITTED_VIOLATION)
-    NAME(EXCLUDED_VIOLATION)
-    NAME(SUBTREE_MINMAX)
-    NAME(APPLICATION_VERIFICATION)
-    NAME(UNSUPPORTED_CONSTRAINT_TYPE)
-    NAME(UNSUPPORTED_CONSTRAINT_SYNTAX)
-    NAME(UNSUPPORTED_NAME_SYNTAX)
-    NAME(CRL_PATH_VALIDATION_ERROR)
-    NAME(PATH_LOOP)
-    NAME(EMAIL_MISMATCH)
-    NAME(DANE_NO_MATCH)
-    NAME(EE_KEY_TOO_SMALL)
-    NAME(CA_KEY_TOO_SMALL)
-    NAME(CA_MD_TOO_WEAK)
-    NAME(INVALID_CALL)
-    NAME(STORE_LOOKUP)
-    NAME(NO_VALID_SCTS)
-    NAME(PROXY_SUBJECT_NAME_VIOLATION)
-    NAME(OCSP_VERIFY_NEEDED)
-    NAME(OCSP_VERIFY_FAILED)
-    NAME(OCSP_CERT_UNKNOWN)
-    NAME(UNSUPPORTED_SIGNATURE_ALGORITHM)
-    NAME(SIGNATURE_ALGORITHM_MISMATCH)
-    NAME(SIGNATURE_ALGORITHM_INCONSISTENCY)
-    NAME(INVALID_CA)
-    NAME(EC_KEY_EXPLICIT_PARAMS)
+  { X509_V_ERR_##name, #name }
+static const struct {
+  long verify;
+  const char *name;
+} verify_names[] = {
+    {X509_V_OK, NULL},
+    {X509_V_ERR_HOSTNAME_MISMATCH, "ERR_TLS_CERT_ALTNAME_INVALID"},
+    {X509_V_ERR_IP_ADDRESS_MISMATCH, "ERR_TLS_CERT_ALTNAME_INVALID"},
+    NAME(UNABLE_TO_GET_ISSUER_CERT),
+    NAME(UNABLE_TO_GET_CRL),
+    NAME(UNABLE_TO_DECRYPT_CERT_SIGNATURE),
+    NAME(UNABLE_TO_DECRYPT_CRL_SIGNATURE),
+    NAME(UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY),
+    NAME(CERT_SIGNATURE_FAILURE),
+    NAME(CRL_SIGNATURE_FAILURE),
+    NAME(CERT_NOT_YET_VALID),
+    NAME(CERT_HAS_EXPIRED),
+    NAME(CRL_NOT_YET_VALID),
+    NAME(CRL_HAS_EXPIRED),
+    NAME(ERROR_IN_CERT_NOT_BEFORE_FIELD),
+    NAME(ERROR_IN_CERT_NOT_AFTER_FIELD),
+    NAME(ERROR_IN_CRL_LAST_UPDATE_FIELD),
+    NAME(ERROR_IN_CRL_NEXT_UPDATE_FIELD),
+    NAME(OUT_OF_MEM),
+    NAME(DEPTH_ZERO_SELF_SIGNED_CERT),
+    NAME(SELF_SIGNED_CERT_IN_CHAIN),
+    NAME(UNABLE_TO_GET_ISSUER_CERT_LOCALLY),
+    NAME(UNABLE_TO_VERIFY_LEAF_SIGNATURE),
+    NAME(CERT_CHAIN_TOO_LONG),
+    NAME(CERT_REVOKED),
+    NAME(NO_ISSUER_PUBLIC_KEY),
+    NAME(PATH_LENGTH_EXCEEDED),
+    NAME(INVALID_PURPOSE),
+    NAME(CERT_UNTRUSTED),
+    NAME(CERT_REJECTED),
+    NAME(SUBJECT_ISSUER_MISMATCH),
+    NAME(AKID_SKID_MISMATCH),
+    NAME(AKID_ISSUER_SERIAL_MISMATCH),
+    NAME(KEYUSAGE_NO_CERTSIGN),
+    NAME(UNABLE_TO_GET_CRL_ISSUER),
+    NAME(UNHANDLED_CRITICAL_EXTENSION),
+    NAME(KEYUSAGE_NO_CRL_SIGN),
+    NAME(UNHANDLED_CRITICAL_CRL_EXTENSION),
+    NAME(INVALID_NON_CA),
+    NAME(PROXY_PATH_LENGTH_EXCEEDED),
+    NAME(KEYUSAGE_NO_DIGITAL_SIGNATURE),
+    NAME(PROXY_CERTIFICATES_NOT_ALLOWED),
+    NAME(INVALID_EXTENSION),
+    NAME(INVALID_POLICY_EXTENSION),
+    NAME(NO_EXPLICIT_POLICY),
+    NAME(DIFFERENT_CRL_SCOPE),
+    NAME(UNSUPPORTED_EXTENSION_FEATURE),
+    NAME(UNNESTED_RESOURCE),
+    NAME(PERMITTED_VIOLATION),
+    NAME(EXCLUDED_VIOLATION),
+    NAME(SUBTREE_MINMAX),
+    NAME(APPLICATION_VERIFICATION),
+    NAME(UNSUPPORTED_CONSTRAINT_TYPE),
+    NAME(UNSUPPORTED_CONSTRAINT_SYNTAX),
+    NAME(UNSUPPORTED_NAME_SYNTAX),
+    NAME(CRL_PATH_VALIDATION_ERROR),
+    NAME(PATH_LOOP),
+    NAME(EMAIL_MISMATCH),
+    NAME(DANE_NO_MATCH),
+    NAME(EE_KEY_TOO_SMALL),
+    NAME(CA_KEY_TOO_SMALL),
+    NAME(CA_MD_TOO_WEAK),
+    NAME(INVALID_CALL),
+    NAME(STORE_LOOKUP),
+    NAME(NO_VALID_SCTS),
+    NAME(PROXY_SUBJECT_NAME_VIOLATION),
+    NAME(OCSP_VERIFY_NEEDED),
+    NAME(OCSP_VERIFY_FAILED),
+    NAME(OCSP_CERT_UNKNOWN),
+    NAME(UNSUPPORTED_SIGNATURE_ALGORITHM),
+    NAME(SIGNATURE_ALGORITHM_MISMATCH),
+    NAME(SIGNATURE_ALGORITHM_INCONSISTENCY),
+    NAME(INVALID_CA),
+    NAME(EC_KEY_EXPLICIT_PARAMS),
+};
 #undef NAME
-  default:
-    return "UNSPECIFIED";
-  }
+
+const char *sp_verify_name(long verify) {
+  for (size_t i = 0; i < sizeof verify_names / sizeof *verify_names; i++)
+    if (verify_names[i].verify == verify)
+      return verify_names[i].name;
+  return "UNSPECIFIED";
 }
 
 /* -- pieces of sentences ------------------------------------------------------------------------
@@ -158,10 +161,9 @@ static bool first_name(piece_t *text, X509 *x509, int type) {
     char address[INET6_ADDRSTRLEN];
     if (!value)
       continue;
-    if ((found = type != GEN_IPADD))
-      *text = piece_of(value);
-    else if ((found = address_text(address, value)))
-      *text = piece(address, strlen(address));
+    found = type != GEN_IPADD || address_text(address, value);
+    if (found)
+      *text = type == GEN_IPADD ? piece(address, strlen(address)) : piece_of(value);
   }
   GENERAL_NAMES_free(names);
   return found;
@@ -219,14 +221,24 @@ static void explain_early(sp_error_t *why, X509 *x509, const char *subject) {
       date(from, "%Y-%m-%d %H:%M UTC").text, in > 0 ? ", in " : "", in > 0 ? span(in).text : "");
 }
 
+/* What its extended key usages confine a certificate to; NULL: nothing of interest here. */
+static const char *confined_to(X509 *x509) {
+  if (!(X509_get_extension_flags(x509) & EXFLAG_XKUSAGE))
+    return NULL;
+  switch (X509_get_extended_key_usage(x509) & (XKU_SSL_SERVER | XKU_SSL_CLIENT)) {
+  case XKU_SSL_CLIENT:
+    return "a client";
+  case XKU_SSL_SERVER:
+    return "a server";
+  case 0:
+    return "something else than TLS";
+  default:
+    return NULL;
+  }
+}
+
 static void explain_purpose(sp_error_t *why, X509 *x509, const char *subject) {
-  uint32_t usage = X509_get_extended_key_usage(x509);
-  const char *only = NULL;
-  if (X509_get_extension_flags(x509) & EXFLAG_XKUSAGE)
-    only = (usage & (XKU_SSL_SERVER | XKU_SSL_CLIENT)) == XKU_SSL_CLIENT   ? "a client"
-           : (usage & (XKU_SSL_SERVER | XKU_SSL_CLIENT)) == XKU_SSL_SERVER ? "a server"
-           : usage & (XKU_SSL_SERVER | XKU_SSL_CLIENT)                     ? NULL
-                                                       : "something else than TLS";
+  const char *only = confined_to(x509);
   if (only)
     SAY("certificate for %s may only be used for %s: another one is needed, with the extended "
         "key usage of this side",
