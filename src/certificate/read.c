@@ -56,6 +56,14 @@ typedef struct block {
   text_t label, body;
 } block_t;
 
+/* Moves behind `what` if the text begins with it. */
+static bool skip(text_t *in, const char *what, size_t n) {
+  if ((size_t)(in->end - in->at) < n || memcmp(in->at, what, n) != 0)
+    return false;
+  in->at += n;
+  return true;
+}
+
 /* The next block behind in->at, which moves after it. 1: found, 0: no more, < 0: broken. */
 static int next_block(block_t *block, text_t *in, const source_t *source) {
   static const char begin[] = "-----BEGIN ", end[] = "-----END ", dashes[] = "-----";
@@ -67,18 +75,17 @@ static int next_block(block_t *block, text_t *in, const source_t *source) {
   if (!close || memchr(rest.at, '\n', (size_t)(close - rest.at)) || close - rest.at > 64)
     return refuse(source, "a BEGIN line of the PEM text is broken");
   block->label = (text_t){rest.at, close};
-  int size = (int)(close - rest.at);
+  size_t size = (size_t)(close - rest.at);
   rest.at = close + strlen(dashes);
   const char *stop = find(rest, dashes);
   block->body = (text_t){rest.at, stop};
-  if (!stop || strncmp(stop, end, strlen(end)) != 0)
-    return refuse(source, "the END line of \"%.*s\" is missing: was the text cut?", size,
+  rest.at = stop ? stop : rest.end;
+  if (!skip(&rest, end, strlen(end)))
+    return refuse(source, "the END line of \"%.*s\" is missing: was the text cut?", (int)size,
                   block->label.at);
-  rest.at = stop + strlen(end);
-  if (rest.end - rest.at < size + 5 || memcmp(rest.at, block->label.at, (size_t)size) != 0 ||
-      memcmp(rest.at + size, dashes, strlen(dashes)) != 0)
-    return refuse(source, "the END line of \"%.*s\" is broken", size, block->label.at);
-  in->at = rest.at + size + strlen(dashes);
+  if (!skip(&rest, block->label.at, size) || !skip(&rest, dashes, strlen(dashes)))
+    return refuse(source, "the END line of \"%.*s\" is broken", (int)size, block->label.at);
+  in->at = rest.at;
   return 1;
 }
 
