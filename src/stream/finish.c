@@ -32,8 +32,9 @@ void sp__stream_fail_transport(sp_stream_t *stream, int status, const char *doin
     sp__stream_close(stream);
     return;
   }
-  sp__fail(&error, status, SP_TRANSPORT, "%s the %s failed: %s", doing,
-           stream->secure ? "connection" : "handshake", uv_strerror(status));
+  sp__fail(&error, status, SP_TRANSPORT, "%s failed %s: %s", doing,
+           stream->secure ? "on the secure connection" : "during the handshake",
+           uv_strerror(status));
   sp__stream_fail(stream, &error);
 }
 

@@ -24,11 +24,11 @@ static bool wants_transport(const sp_stream_t *stream) {
     return false;
   if (stream->lingering)
     return true;
-  if (stream->rest_size || stream->failed)
+  if (stream->failed)
     return false;
   if (!stream->secure)
-    return true;
-  return sp__stream_is_flowing(stream) && !stream->in_ended;
+    return stream->rest_size < REST_MAX;
+  return !stream->rest_size && !stream->in_ended && sp__stream_is_flowing(stream);
 }
 
 /* -- cleartext -----------------------------------------------------------------------------------
@@ -232,10 +232,8 @@ static void on_read(uv_stream_t *io, ssize_t n, const uv_buf_t *buffer) {
 }
 
 void sp__stream_update_reading(sp_stream_t *stream) {
-  bool wants = wants_transport(stream) ||
-               (!stream->secure && !stream->closing && stream->io && !stream->eof &&
-                stream->rest_size < REST_MAX && stream->rest_size && !stream->failed);
-  if (wants == (bool)stream->reading || !stream->io)
+  bool wants = wants_transport(stream);
+  if (wants == stream->reading || !stream->io)
     return;
   if (!wants) {
     stream->reading = false;
