@@ -151,11 +151,11 @@ int sp_context_new(sp_context_t **context, const sp_options_t *options, sp_error
     return sp__fail_memory(why);
   atomic_init(&made->references, 1);
   status = build(made, &copy, why);
-  ERR_clear_error();
   if (status < 0)
     sp_context_release(made);
   else
     *context = made;
+  ERR_clear_error();
   return status;
 }
 

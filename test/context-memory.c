@@ -1,0 +1,131 @@
+/* Every allocation of a context's making fails in turn, ours and OpenSSL's: an error or a context,
+ * never a crash, a leak or a wrong verdict (FAULTS R10). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+
+#include <securepair/context.h>
+#include <uv.h>
+
+#include "context/context.h"
+#include "support/pki.h"
+
+/* Counts down to the allocation that fails; below 0: none does. */
+static long countdown = -1;
+static int forever;
+static long live; /* blocks of ours */
+
+static int fails(void) {
+  if (countdown < 0)
+    return 0;
+  if (countdown > 0) {
+    countdown--;
+    return 0;
+  }
+  if (!forever)
+    countdown = -1;
+  return 1;
+}
+
+static void *allocate(size_t n) {
+  if (fails())
+    return NULL;
+  live++;
+  return malloc(n);
+}
+
+static void *reallocate(void *memory, size_t n) { return fails() ? NULL : realloc(memory, n); }
+
+static void release(void *memory) {
+  live--;
+  free(memory);
+}
+
+static void *openssl_allocate(size_t n, const char *file, int line) {
+  (void)file, (void)line;
+  return fails() || !n ? NULL : malloc(n);
+}
+
+static void *openssl_reallocate(void *memory, size_t n, const char *file, int line) {
+  (void)file, (void)line;
+  return fails() ? NULL : realloc(memory, n);
+}
+
+static void openssl_release(void *memory, const char *file, int line) {
+  (void)file, (void)line;
+  free(memory);
+}
+
+static int unused_hook(sp_pair_t *pair, uint16_t scheme, const uint8_t *message, size_t n,
+                       void *data) {
+  (void)pair, (void)scheme, (void)message, (void)n, (void)data;
+  return SP_EREFUSED;
+}
+
+static void check(const sp_error_t *why, long at) {
+  if (why->status == UV_ENOMEM || why->reason)
+    return;
+  if (why->status <= SP_EKEY && why->status >= SP_ECRYPTO)
+    return; /* OpenSSL does not always say that it was the memory */
+  fail_msg("allocation %ld: %s: %s", at, sp_error_name(why->status), why->text);
+}
+
+/* Early allocations one by one, later ones in growing steps: OpenSSL makes thousands. */
+static void sweep(const sp_options_t *options) {
+  for (forever = 0; forever < 2; forever++) {
+    long at = 0, ran_through = 0;
+    for (; ran_through < 1 && at < 200000; at += 1 + at / 64) {
+      sp_context_t *context = NULL;
+      sp_error_t why = {.status = 0};
+      long before = live;
+      countdown = at;
+      int status = sp_context_new(&context, options, &why);
+      ran_through = countdown >= 0 && !(forever && countdown == 0);
+      countdown = -1;
+      if (status < 0) {
+        assert_null(context);
+        check(&why, at);
+      } else {
+        /* never with less than was asked for */
+        assert_int_equal(sp_context_has_certificate(context), options->cert || options->pfx);
+        assert_true(context->groups && context->sigalgs && context->suites);
+      }
+      sp_context_release(context);
+      assert_int_equal(live, before);
+      assert_int_equal(ERR_peek_error(), 0);
+    }
+    assert_true(ran_through);
+  }
+}
+
+static void every_allocation_may_fail(void **state) {
+  (void)state;
+  const pki_set_t *s = pki_default();
+  size_t n;
+  unsigned char *pfx = pki_pkcs12(s->server, NULL, "secret", &n);
+  const char *chain = pki_join(PKI_LIST(s->server_behind->cert_pem, s->intermediate->cert_pem));
+  const sp_options_t *all[] = {
+      SP_OPTIONS(.key = s->server_behind->key_pem, .cert = chain, .request_cert = SP_YES,
+                 .ca = SP_LIST(s->root->cert_pem), .alpn = SP_LIST("h2", "http/1.1"),
+                 .crl = SP_LIST(pki_crl(s->root, NULL, 0, 0))),
+      SP_OPTIONS(.pfx = pfx, .pfx_size = n, .passphrase = "secret"),
+      SP_OPTIONS(.cert = s->server->cert_pem, .hooks.sign = unused_hook, .ciphers = "ECDHE+AESGCM"),
+  };
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    sweep(all[i]);
+}
+
+int main(void) {
+  CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_release);
+  sp_replace_allocator(allocate, reallocate, release);
+  pki_default();
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_may_fail)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
