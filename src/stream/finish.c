@@ -202,6 +202,8 @@ void sp__stream_close(sp_stream_t *stream) {
   sp__deadline_clear(&stream->deadline);
   sp__pipe_gone(stream);
   sp__connector_cancel(stream);
+  sp__flight_cancel(stream->flight);
+  stream->flight = NULL;
   sp__stream_cancel_writes(stream, stream->error ? stream->error->status : UV_ECANCELED);
   if (stream->io)
     uv_close((uv_handle_t *)stream->io, on_closed);

@@ -1,6 +1,4 @@
 /* A pipe between a TLS stream and a plain one: what a proxy is made of. */
-#include <string.h>
-
 #include "base/error.h"
 #include "base/memory.h"
 #include "stream/stream.h"
@@ -11,17 +9,11 @@ typedef struct sp__relay {
   uv_stream_t *plain;
   void *plain_data; /* the user's, put back at the end */
   sp_pipe_cb done;
-  unsigned requests; /* libuv still has: the memory waits for them */
-  bool out, in;      /* directions that still run */
+  sp__flight_t *flight; /* bytes that the plain stream did not take at once */
+  unsigned requests;    /* libuv still has: the memory waits for them */
+  bool out, in;         /* directions that still run */
   bool reading;
 } sp__relay_t;
-
-/* Bytes that the plain stream did not take at once. */
-typedef struct parcel {
-  uv_write_t request;
-  sp__relay_t *relay;
-  char bytes[];
-} parcel_t;
 
 static void free_if_over(sp__relay_t *relay) {
   if (relay->stream || relay->requests)
@@ -41,6 +33,8 @@ static void finish(sp__relay_t *relay, int status) {
   if (!stream)
     return;
   stop_reading(relay);
+  sp__flight_cancel(relay->flight);
+  relay->flight = NULL;
   relay->stream = NULL;
   relay->plain->data = relay->plain_data;
   stream->relay = NULL;
@@ -69,50 +63,31 @@ static void finish_if_both_ended(sp__relay_t *relay) {
 
 bool sp__relay_takes_data(const sp_stream_t *stream) { return stream->relay && stream->relay->out; }
 
-static void on_parcel_sent(uv_write_t *request, int status) {
-  parcel_t *parcel = request->data;
-  sp__relay_t *relay = parcel->relay;
+static void on_landed(void *owner, int status) {
+  sp__relay_t *relay = owner;
   sp__loop_t *loop = relay->loop;
-  sp__free(parcel);
-  relay->requests--;
+  relay->flight = NULL;
   sp__loop_enter(loop);
   if (status < 0) {
     break_off(relay, status);
-  } else if (relay->stream) {
+  } else {
     relay->stream->clogged = false;
     sp__stream_put_off(relay->stream);
   }
-  free_if_over(relay);
   sp__loop_leave(loop);
-}
-
-static int send_parcel(sp__relay_t *relay, const uint8_t *bytes, size_t n) {
-  parcel_t *parcel = sp__alloc(sizeof *parcel + n);
-  if (!parcel)
-    return UV_ENOMEM;
-  parcel->request.data = parcel;
-  parcel->relay = relay;
-  memcpy(parcel->bytes, bytes, n);
-  uv_buf_t buffer = uv_buf_init(parcel->bytes, (unsigned)n);
-  int status = uv_write(&parcel->request, relay->plain, &buffer, 1, on_parcel_sent);
-  if (status < 0) {
-    sp__free(parcel);
-    return status;
-  }
-  relay->requests++;
-  relay->stream->clogged = true;
-  return 0;
 }
 
 void sp__relay_pass(sp_stream_t *from, const uint8_t *bytes, size_t n) {
   sp__relay_t *relay = from->relay;
-  uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)n);
-  int wrote = uv_try_write(relay->plain, &buffer, 1);
+  int wrote = sp__transport_send(relay->plain, bytes, n);
   if (wrote == UV_EAGAIN)
     wrote = 0;
   int status = wrote < 0 ? wrote : 0;
-  if (status == 0 && (size_t)wrote < n)
-    status = send_parcel(relay, bytes + wrote, n - (size_t)wrote);
+  if (status == 0 && (size_t)wrote < n) {
+    status = sp__flight_start(&relay->flight, relay->plain, bytes + wrote, n - (size_t)wrote, true,
+                              on_landed, relay);
+    from->clogged = status == 0;
+  }
   if (status < 0)
     break_off(relay, status);
 }

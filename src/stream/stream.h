@@ -10,6 +10,7 @@
 #include <securepair/stream.h>
 
 #include "base/list.h"
+#include "stream/flight.h"
 #include "stream/loop.h"
 
 #define SP__LINGER 2000 /* milliseconds to wait for the peer's close after ours */
@@ -64,7 +65,7 @@ struct sp_stream {
   sp__queue_t done;  /* callbacks that are due */
   size_t queued;     /* bytes in `queue` */
   size_t high_water, write_limit;
-  uv_write_t *flight; /* encrypted bytes that the transport is taking */
+  sp__flight_t *flight; /* encrypted bytes that the transport is taking */
   size_t flight_size;
 
   uint8_t *rest; /* encrypted bytes that were read and could not be used yet */

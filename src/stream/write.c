@@ -151,38 +151,10 @@ static int encrypt(sp_stream_t *stream) {
 /* -- the transport
  * --------------------------------------------------------------------------------- */
 
-static void on_flown(uv_write_t *flight, int status);
-
-/* The transport is full: what is left goes when it can, from the pair's own memory. */
-static void fly(sp_stream_t *stream) {
-  const void *bytes;
-  size_t n = sp_pair_encrypted_out(stream->pair, &bytes);
-  uv_write_t *flight = n ? sp__alloc(sizeof *flight) : NULL;
-  if (!n)
-    return;
-  if (!flight) {
-    sp__stream_fail(stream, &sp__memory_error);
-    return;
-  }
-  uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)n);
-  flight->data = stream;
-  stream->flight_size = n;
-  int status = uv_write(flight, stream->io, &buffer, 1, on_flown);
-  if (status < 0) {
-    sp__free(flight);
-    sp__stream_fail_transport(stream, status, "writing");
-  } else {
-    stream->flight = flight;
-  }
-}
-
-static void on_flown(uv_write_t *flight, int status) {
-  sp_stream_t *stream = flight->data;
+static void on_landed(void *owner, int status) {
+  sp_stream_t *stream = owner;
   sp__loop_t *loop = stream->loop;
-  sp__free(flight);
   stream->flight = NULL;
-  if (stream->closing)
-    return;
   sp__loop_enter(loop);
   sp_pair_encrypted_sent(stream->pair, stream->flight_size);
   sp__stream_touch(stream);
@@ -192,13 +164,24 @@ static void on_flown(uv_write_t *flight, int status) {
   sp__loop_leave(loop);
 }
 
+/* The transport is full: what is left goes when it can, from the pair's own memory. */
+static void fly(sp_stream_t *stream) {
+  const void *bytes;
+  size_t n = sp_pair_encrypted_out(stream->pair, &bytes);
+  if (!n)
+    return;
+  stream->flight_size = n;
+  int status = sp__flight_start(&stream->flight, stream->io, bytes, n, false, on_landed, stream);
+  if (status < 0)
+    sp__stream_fail_transport(stream, status, "writing");
+}
+
 /* Gives the transport what the pair has. Returns 1 when it took all, 0 when it is full. */
 static int give(sp_stream_t *stream) {
   const void *bytes;
   size_t n;
   while ((n = sp_pair_encrypted_out(stream->pair, &bytes))) {
-    uv_buf_t buffer = uv_buf_init((char *)(uintptr_t)bytes, (unsigned)n);
-    int wrote = uv_try_write(stream->io, &buffer, 1);
+    int wrote = sp__transport_send(stream->io, bytes, n);
     if (wrote == UV_EAGAIN)
       return 0;
     if (wrote < 0)
