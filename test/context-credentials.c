@@ -345,6 +345,17 @@ static void it_does_not_open_without(void **state) {
   free(forms[1]);
 }
 
+/* Single DES: no passphrase helps, and the error must not say so. */
+static void encryption_that_is_out_of_date_is_named(void **state) {
+  (void)state;
+  char *key = traditional(pki(), "secret"), *method = strstr(key, "AES-128-CBC,");
+  memcpy(method, "DES-CBC,0123456789ABCDEF", 24);
+  memmove(method + 24, strchr(method, '\n'), strlen(strchr(method, '\n')) + 1);
+  REFUSED(SP_OPTIONS(.key = key, .cert = pki()->cert_pem, .passphrase = "secret"), SP_EKEY,
+          "key:", "out of date", "pkcs8");
+  free(key);
+}
+
 static void passphrases_end_at_1024_bytes(void **state) {
   (void)state;
   char most[1025], more[1026];
@@ -491,6 +502,7 @@ int main(void) {
       cmocka_unit_test(a_curve_without_a_name_is_refused),
       cmocka_unit_test(an_encrypted_key_opens),
       cmocka_unit_test(it_does_not_open_without),
+      cmocka_unit_test(encryption_that_is_out_of_date_is_named),
       cmocka_unit_test(passphrases_end_at_1024_bytes),
       cmocka_unit_test(a_passphrase_that_nobody_needs_is_not_asked_for),
       cmocka_unit_test(pkcs12_brings_everything),

@@ -19,7 +19,7 @@ static bool ran_out_of_memory(void) {
 }
 
 int sp__fail_crypto(sp_error_t *why, int status, const char *format, ...) {
-  char text[sizeof why->text];
+  char text[sizeof((sp_error_t){0}).text];
   unsigned long reason = ERR_peek_error();
   if (ran_out_of_memory())
     return sp__fail_memory(why);

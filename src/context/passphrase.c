@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include <openssl/err.h>
+
 #include "base/error.h"
 #include "base/memory.h"
 #include "context/build.h"
@@ -49,10 +51,21 @@ int sp__passphrase_ask(char *room, int size, int writing, void *data) {
   return passphrase->size;
 }
 
+/* Single DES and the like, which OpenSSL 3 keeps in a provider that nobody loads. */
+static bool is_out_of_date(void) {
+  unsigned long error = ERR_peek_error();
+  return ERR_GET_LIB(error) == ERR_LIB_EVP && ERR_GET_REASON(error) == ERR_R_UNSUPPORTED;
+}
+
 int sp__passphrase_fail(const sp__passphrase_t *passphrase, sp_error_t *why) {
   const char *input = passphrase->input;
   if (passphrase->size > SP__PASSPHRASE_MAX)
     return too_long(input, why);
+  if (passphrase->size >= 0 && is_out_of_date())
+    return sp__fail_crypto(why, SP_EKEY,
+                           "%s: is encrypted in a way that is out of date: encrypt it anew with "
+                           "\"openssl pkcs8 -topk8 -provider legacy -provider default\"",
+                           input);
   if (passphrase->size >= 0)
     return sp__fail_crypto(why, SP_EPASSPHRASE, "%s: the passphrase is wrong%s", input,
                            passphrase->size ? "" : ": it is empty");
