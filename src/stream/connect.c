@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 #include "base/error.h"
@@ -24,12 +25,14 @@ typedef struct sp__connector {
   const struct sockaddr **addresses; /* in the order to be tried, from `found` */
   size_t count, next;
   struct addrinfo *found;
+  struct sockaddr_in6 loopback_6; /* for localhost where the resolver does not know it */
+  struct sockaddr_in loopback_4;
   sp__list_t attempts;
   uv_getaddrinfo_t lookup;
   uv_timer_t stagger;
   unsigned pending; /* what libuv still has of ours */
   bool is_path, timer_closing;
-  int port;
+  int port, family;
   int status;     /* of the last attempt that failed */
   char tried[64]; /* its address */
   char host[];
@@ -222,6 +225,21 @@ static int order_addresses(sp__connector_t *connector) {
   return 0;
 }
 
+/* RFC 6761 6.3: localhost is this machine, also where no /etc/hosts says so. */
+static int find_localhost(sp__connector_t *connector, int status) {
+  if (strcasecmp(connector->host, "localhost") != 0)
+    return status;
+  if (!(connector->addresses = sp__alloc(2 * sizeof *connector->addresses)))
+    return UV_ENOMEM;
+  (void)uv_ip6_addr("::1", connector->port, &connector->loopback_6);
+  (void)uv_ip4_addr("127.0.0.1", connector->port, &connector->loopback_4);
+  if (connector->family != 4)
+    connector->addresses[connector->count++] = (struct sockaddr *)&connector->loopback_6;
+  if (connector->family != 6)
+    connector->addresses[connector->count++] = (struct sockaddr *)&connector->loopback_4;
+  return 0;
+}
+
 static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *found) {
   sp__connector_t *connector = request->data;
   sp__loop_t *loop = connector->loop;
@@ -229,8 +247,7 @@ static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *fou
   connector->found = found;
   sp__loop_enter(loop);
   if (connector->stream) {
-    if (status == 0)
-      status = order_addresses(connector);
+    status = status == 0 ? order_addresses(connector) : find_localhost(connector, status);
     connector->status = UV_EAI_NODATA;
     if (status < 0)
       give_up(connector, status, "find the address of");
@@ -241,7 +258,8 @@ static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *fou
   sp__loop_leave(loop);
 }
 
-static int look_up(sp__connector_t *connector, int family) {
+static int look_up(sp__connector_t *connector) {
+  int family = connector->family;
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
   hints.ai_family = family == 4 ? AF_INET : family == 6 ? AF_INET6 : AF_UNSPEC;
   int status = uv_getaddrinfo(connector->loop->uv, &connector->lookup, on_found, connector->host,
@@ -342,7 +360,8 @@ static int start(sp_stream_t *stream, const sp_options_t *options, const sp__set
       connector_new(stream, settings, options->path ? options->path : host, options->port);
   if (!connector)
     return UV_ENOMEM;
-  int status = options->path ? connect_path(connector) : look_up(connector, options->family);
+  connector->family = options->family;
+  int status = options->path ? connect_path(connector) : look_up(connector);
   if (status < 0) {
     wind_up(connector);
     return status;
