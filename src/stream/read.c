@@ -80,12 +80,13 @@ static void become_secure(sp_stream_t *stream) {
 
 /* Drives the handshake; what it has to say goes out in one write before anybody is told. */
 static void handshake(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
-  sp_pair_lend(stream->pair, stream->loop->out, SP__SLAB);
+  sp_pair_lend(stream->pair, stream->loop->out, sizeof stream->loop->out);
   int status = sp_pair_encrypted_in(stream->pair, bytes, n);
   sp__stream_flush_lent(stream);
-  if (status < 0)
+  unsigned state = sp_pair_state(stream->pair); /* sending may have driven it further */
+  if (status < 0 || state & SP_PAIR_FAILED)
     sp__stream_fail(stream, sp_pair_error(stream->pair));
-  else if (sp_pair_state(stream->pair) & SP_PAIR_SECURE)
+  else if (state & SP_PAIR_SECURE)
     become_secure(stream);
 }
 
