@@ -150,7 +150,8 @@ static void say_reason(sp_error_t *error, const sp_pair_t *pair, unsigned long c
       return;
     }
   const char *text = ERR_reason_error_string(code);
-  bool theirs = ERR_GET_LIB(code) == ERR_LIB_SSL;
+  bool blamed = pair->alert >= 0 && pair->alert != SSL_AD_INTERNAL_ERROR; /* by our alert */
+  bool theirs = blamed || ERR_GET_LIB(code) == ERR_LIB_SSL;
   sp__fail(error, theirs ? SP_EPROTOCOL : SP_ECRYPTO, theirs ? SP_PEER : SP_US, "%s failed: %s",
            pair->secure ? "the TLS connection" : "the TLS handshake",
            text ? text : "OpenSSL gave no reason");
@@ -174,8 +175,22 @@ static void say(sp_error_t *error, const sp_pair_t *pair, unsigned long code) {
     say_reason(error, pair, code);
 }
 
+static bool says_why(unsigned long code) {
+  int reason = ERR_GET_REASON(code);
+  bool by_ssl = ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= 100 && reason < ERR_RFLAG_COMMON;
+  return by_ssl || reason == ERR_R_MALLOC_FAILURE;
+}
+
+/* What went wrong in terms of TLS stands behind what went wrong in a cipher or a key. */
+static unsigned long take_reason(void) {
+  unsigned long first = ERR_get_error(), code = first;
+  while (code && !says_why(code))
+    code = ERR_get_error();
+  return code ? code : first;
+}
+
 int sp__pair_fail_engine(sp_pair_t *pair) {
-  unsigned long code = ERR_peek_error();
+  unsigned long code = take_reason();
   sp_error_t *error = error_room(pair);
   if (error) {
     say(error, pair, code);

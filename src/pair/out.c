@@ -110,6 +110,10 @@ void sp_pair_encrypted_sent(sp_pair_t *pair, size_t n) {
   } else if ((pair->lent_start += n) == pair->lent_end) {
     pair->lent_start = pair->lent_end = 0;
   }
-  if (pair->blocked && !pair->secure && !pair->busy)
+  if (!pair->blocked || pair->busy)
+    return;
+  if (!pair->secure)
     (void)sp__pair_drive(pair);
+  else if (pair->ending && !pair->ended)
+    (void)sp_pair_end(pair);
 }

@@ -170,7 +170,7 @@ unsigned sp_pair_state(const sp_pair_t *pair) {
     return state | SP_PAIR_FAILED;
   if (pair->secure && reads && (pair->in_left || SSL_pending(pair->ssl)))
     state |= SP_PAIR_HAS_CLEARTEXT;
-  if (pair->secure && !pair->ended && sp__pair_room(pair))
+  if (pair->secure && !pair->ending && sp__pair_record_room(pair))
     state |= SP_PAIR_TAKES_CLEARTEXT;
   if (reads && !pair->in_left && !pair->transport_ended && !pair->waiting)
     state |= SP_PAIR_WANTS_ENCRYPTED;

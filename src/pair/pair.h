@@ -68,12 +68,16 @@ struct sp_pair {
   int answer; /* status that a hook answered or was resumed with */
   sp_role_t role;
   uint8_t waiting, stage;
-  bool secure, check_name, peer_ended, ended, truncated, transport_ended;
+  bool secure, check_name, peer_ended, truncated, transport_ended;
+  bool ending, ended; /* sp_pair_end was called; its close_notify is out as a whole */
   bool busy, doomed, blocked, swapped, in_hook, again;
 };
 
 /* port.c: one step of the handshake. Returns 0 or the sticky error. */
 int sp__pair_drive(sp_pair_t *pair);
+
+/* How much cleartext the room that is left would hold as one record. */
+size_t sp__pair_record_room(const sp_pair_t *pair);
 
 /* pair.c: every call of the engine stands between these; enter answers SP_EREENTRY from a hook,
  * or the sticky error; leave passes `status` on and frees a pair that was released meanwhile. */

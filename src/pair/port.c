@@ -7,6 +7,7 @@
 #define RECORD_MAX 16384u
 #define RECORD_OVERHEAD_1_3 22u /* header, content type, tag (RFC 8446 5.2) */
 #define RECORD_OVERHEAD_1_2 96u /* with room for explicit IV, padding and MAC of any suite */
+#define RUNT 512u               /* less room than this at the end is not worth a record */
 
 /* What SSL_get_error says is no error: more bytes, more room, a hook. Returns 0 or the error. */
 static int blocked_or_failed(sp_pair_t *pair, int result) {
@@ -122,14 +123,16 @@ int sp_pair_cleartext_out(sp_pair_t *pair, void *room, size_t size, size_t *got)
   return sp__pair_leave(pair, status);
 }
 
-/* How much of n bytes fits into one record and that record into the room that is left. */
-static size_t record_size(const sp_pair_t *pair, size_t n) {
+size_t sp__pair_record_room(const sp_pair_t *pair) {
   size_t overhead =
       SSL_version(pair->ssl) == TLS1_3_VERSION ? RECORD_OVERHEAD_1_3 : RECORD_OVERHEAD_1_2;
   size_t room = sp__pair_room(pair);
-  if (room <= overhead)
-    return 0;
-  room -= overhead;
+  return room > overhead ? room - overhead : 0;
+}
+
+/* How much of n bytes fits into one record and that record into the room that is left. */
+static size_t record_size(const sp_pair_t *pair, size_t n) {
+  size_t room = sp__pair_record_room(pair);
   if (pair->retry)
     return pair->retry <= n && pair->retry <= room ? pair->retry : 0;
   if (n > RECORD_MAX)
@@ -158,7 +161,7 @@ int sp_pair_cleartext_in(sp_pair_t *pair, const void *bytes, size_t n, size_t *t
   int status = sp__pair_enter(pair);
   if (status < 0)
     return status;
-  if (pair->ended)
+  if (pair->ending)
     status = SP_EENDED;
   else if (pair->secure)
     status = write_records(pair, bytes, n, took);
@@ -170,10 +173,12 @@ int sp_pair_end(sp_pair_t *pair) {
   if (status < 0)
     return status;
   if (pair->secure && !pair->ended) {
+    pair->ending = true;
+    pair->blocked = false;
     int result = SSL_shutdown(pair->ssl);
     if (result < 0)
       status = blocked_or_failed(pair, result);
-    pair->ended = status == 0;
+    pair->ended = result >= 0; /* otherwise it waits for room */
   }
   return sp__pair_leave(pair, status);
 }
