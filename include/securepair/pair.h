@@ -50,7 +50,7 @@ enum {
   SP_PAIR_PEER_ENDED = 32,     /* the peer sent close_notify: no cleartext follows */
   SP_PAIR_ENDED = 64,          /* we sent close_notify */
   SP_PAIR_WAITING = 128,       /* a hook answered SP_PENDING: sp_pair_resume is due */
-  SP_PAIR_TRUNCATED = 256,        /* the transport ended, and no close_notify came before */
+  SP_PAIR_TRUNCATED = 256,     /* the transport ended, and no close_notify came before */
   SP_PAIR_FAILED = 512         /* see sp_pair_error */
 };
 SP_EXTERN unsigned sp_pair_state(const sp_pair_t *pair);
@@ -85,10 +85,11 @@ SP_EXTERN void sp_pair_encrypted_sent(sp_pair_t *pair, size_t n);
 /*
  * Lends memory for what the pair has to send; without it each flight and record goes to a heap
  * block. sp_pair_unlend takes the memory back: what is still in it moves to a heap block of the
- * pair. In all at most SP_PAIR_AHEAD bytes wait for the transport, then cleartext-in takes no more.
+ * pair. In all at most SP_PAIR_AHEAD bytes wait for the transport, then cleartext-in takes no more;
+ * that is 64 KiB of cleartext in full records, with what TLS adds to them.
  * sp_pair_unlend returns 0 or UV_ENOMEM (sticky).
  */
-#define SP_PAIR_AHEAD 65536
+#define SP_PAIR_AHEAD (4 * (16384 + 96))
 SP_EXTERN void sp_pair_lend(sp_pair_t *pair, void *memory, size_t size);
 SP_EXTERN int sp_pair_unlend(sp_pair_t *pair);
 

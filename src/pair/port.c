@@ -137,7 +137,9 @@ static size_t record_size(const sp_pair_t *pair, size_t n) {
     return pair->retry <= n && pair->retry <= room ? pair->retry : 0;
   if (n > RECORD_MAX)
     n = RECORD_MAX;
-  return n < room ? n : room;
+  if (n <= room)
+    return n;
+  return room < RUNT && pair->ahead ? 0 : room; /* with nothing ahead nothing makes more room */
 }
 
 static int write_records(sp_pair_t *pair, const uint8_t *bytes, size_t n, size_t *took) {

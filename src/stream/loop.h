@@ -7,6 +7,8 @@
 
 #include <uv.h>
 
+#include <securepair/pair.h>
+
 #include "base/list.h"
 
 #define SP__SLAB 65536
@@ -54,7 +56,7 @@ typedef struct sp__loop {
   struct sp__chunk *chunks; /* spare ones */
   unsigned chunk_count;
   uint8_t in[SP__SLAB];       /* what a socket gave */
-  uint8_t out[SP__SLAB];      /* what a socket is to take */
+  uint8_t out[SP_PAIR_AHEAD]; /* what a socket is to take */
   uint8_t clear[SP__CLEAR];   /* decrypted */
   uint8_t gather[SP__RECORD]; /* small writes, joined */
 } sp__loop_t;

@@ -196,11 +196,11 @@ static int give(sp_stream_t *stream) {
 static void pump(sp_stream_t *stream) {
   int status, gave = 1;
   do {
-    size_t before = stream->queued;
+    size_t before = stream->queued + stream->pair->ahead;
     status = stream->failed ? 0 : encrypt(stream);
     gave = give(stream);
     if (stream->queued == before && gave == 1)
-      break; /* nothing moved: done, or not secure yet */
+      break; /* nothing was ahead, nothing moved: done, or not secure yet */
   } while (gave == 1 && status == 0 && stream->queue.first);
   if (gave < 0) {
     sp__stream_fail_transport(stream, gave, "writing");
@@ -238,7 +238,7 @@ void sp__stream_flush(sp_stream_t *stream) {
     return;
   if (stream->secure && stream->queue.first)
     sp__stream_touch(stream);
-  sp_pair_lend(stream->pair, stream->loop->out, SP__SLAB);
+  sp_pair_lend(stream->pair, stream->loop->out, sizeof stream->loop->out);
   sp__stream_flush_lent(stream);
 }
 
@@ -304,7 +304,7 @@ static size_t push_at_once(sp_stream_t *stream, const uint8_t *bytes, size_t n) 
   size_t done = 0, took;
   int gave = 1;
   sp__stream_touch(stream);
-  sp_pair_lend(stream->pair, stream->loop->out, SP__SLAB);
+  sp_pair_lend(stream->pair, stream->loop->out, sizeof stream->loop->out);
   do {
     if (sp_pair_cleartext_in(stream->pair, bytes + done, n - done, &took) < 0)
       sp__stream_fail(stream, sp_pair_error(stream->pair));
