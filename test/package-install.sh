@@ -88,6 +88,7 @@ build_static_with_pkg_config() {
 }
 
 build_with_find_package() {
+  local generator
   unset PKG_CONFIG_PATH
   mkdir outside
   cat >outside/CMakeLists.txt <<END
@@ -99,7 +100,9 @@ foreach(kind securepair static)
   target_link_libraries(with-\${kind} PRIVATE securepair::\${kind})
 endforeach()
 END
-  { cmake -S outside -B outside/build -DCMAKE_PREFIX_PATH="$prefix" &&
+  # The build tool that built us is there; another may not be.
+  generator=$(sed -n 's/^CMAKE_GENERATOR:INTERNAL=//p' "$build/CMakeCache.txt")
+  { cmake -S outside -B outside/build -G "$generator" -DCMAKE_PREFIX_PATH="$prefix" &&
     cmake --build outside/build; } >outside.log 2>&1 || { cat outside.log; fail "find_package"; }
   expect_version outside/build/with-securepair
   expect_version outside/build/with-static
