@@ -97,12 +97,12 @@ static void on_shut_down(uv_shutdown_t *request, int status) {
   sp__relay_t *relay = request->data;
   sp__loop_t *loop = relay->loop;
   sp__free(request);
-  relay->requests--;
   sp__loop_enter(loop);
   if (relay->stream) {
     relay->out = false;
     finish_if_both_ended(relay);
   }
+  relay->requests--; /* not before: to finish frees a relay without requests */
   free_if_over(relay);
   sp__loop_leave(loop);
 }
