@@ -6,82 +6,70 @@
  */
 #include <netdb.h>
 #include <securepair.h>
-#include <signal.h>
 #include <stdlib.h>
 
 static struct addrinfo *backend; /* the addresses of HOST; the first one is used */
 
-struct link {
-  uv_tcp_t plain; /* the connection to the backend */
+struct link { /* to the backend; plain.data is the client's stream, whose data is plain */
+  uv_tcp_t plain;
   uv_connect_t request;
-  sp_stream_t *stream; /* the client; NULL once it closed */
 };
 
-static void on_stream_closed(sp_stream_t *stream) {
-  struct link *link = sp_stream_data(stream);
-  if (link)
-    link->stream = NULL;
-}
-
-static void on_plain_closed(uv_handle_t *plain) {
-  struct link *link = plain->data;
-  if (link->stream)
-    sp_stream_set_data(link->stream, NULL);
-  free(link);
-}
+static void on_closed(uv_handle_t *plain) { free(plain); }
 
 static void on_done(uv_stream_t *plain, int status) {
-  struct link *link = plain->data;
-  if (status < 0 && link->stream)
-    sp_stream_destroy(link->stream);
-  uv_close((uv_handle_t *)plain, on_plain_closed);
+  sp_stream_t *client = plain->data; /* NULL: gone */
+  if (client)
+    sp_stream_set_data(client, NULL);
+  if (client && status < 0)
+    sp_stream_destroy(client);
+  uv_close((uv_handle_t *)plain, on_closed);
 }
 
 static void on_connected(uv_connect_t *request, int status) {
-  struct link *link = request->handle->data;
+  uv_stream_t *plain = request->handle;
   if (status < 0)
     fprintf(stderr, "backend: %s\n", uv_strerror(status));
-  else if (!link->stream)
+  else if (!plain->data)
     status = UV_ECANCELED;
   else
-    status = sp_stream_pipe_plain(link->stream, request->handle, SP_PIPE_BOTH, on_done);
+    status = sp_stream_pipe_plain(plain->data, plain, SP_PIPE_BOTH, on_done);
   if (status < 0)
-    on_done(request->handle, status);
+    on_done(plain, status);
 }
 
-static void on_secure(sp_stream_t *stream, int status) {
-  static const sp_stream_events_t events = {.close = on_stream_closed};
-  struct link *link = status < 0 ? NULL : calloc(1, sizeof *link);
-  if (status < 0)
-    sp_error_print(stderr, sp_stream_error(stream));
-  if (!link || uv_tcp_init(sp_stream_loop(stream), &link->plain) < 0) {
-    free(link);
-    sp_stream_destroy(stream);
+static void on_client_closed(sp_stream_t *client) {
+  uv_stream_t *plain = sp_stream_data(client);
+  if (plain)
+    plain->data = NULL;
+}
+
+static void on_secure(sp_stream_t *client, int status) {
+  struct link *link = status < 0 ? NULL : malloc(sizeof *link);
+  if (!link) {
+    sp_stream_destroy(client);
     return;
   }
-  link->stream = stream;
-  link->plain.data = link;
-  sp_stream_on(stream, &events, link);
+  uv_tcp_init(sp_stream_loop(client), &link->plain);
+  link->plain.data = client;
+  sp_stream_on(client, &(sp_stream_events_t){.close = on_client_closed}, &link->plain);
   status = uv_tcp_connect(&link->request, &link->plain, backend->ai_addr, on_connected);
   if (status < 0)
     on_done((uv_stream_t *)&link->plain, status);
 }
 
 int main(int argc, char **argv) {
-  const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
   sp_server_t *server;
   sp_error_t why;
-  int port, status;
-  char rest;
-  if (argc != 6 || sscanf(argv[1], "%5d%c", &port, &rest) != 1)
+  if (argc != 6)
     return fprintf(stderr, "usage: proxy LISTEN-PORT HOST PORT KEY CERT\n"), 2;
-  if ((status = getaddrinfo(argv[2], argv[3], &hints, &backend)) != 0)
+  int status =
+      getaddrinfo(argv[2], argv[3], &(struct addrinfo){.ai_socktype = SOCK_STREAM}, &backend);
+  if (status != 0)
     return fprintf(stderr, "%s port %s: %s\n", argv[2], argv[3], gai_strerror(status)), 1;
-  signal(SIGPIPE, SIG_IGN);
-  const sp_options_t *options =
-      SP_OPTIONS(.key_file = argv[4], .cert_file = argv[5], .half_open = SP_YES);
-  if (sp_server_new(&server, uv_default_loop(), on_secure, &why, options) < 0 ||
-      sp_server_listen(server, NULL, port, &why) < 0)
+  if (sp_server_new(&server, uv_default_loop(), on_secure, &why,
+                    SP_OPTIONS(.key_file = argv[4], .cert_file = argv[5])) < 0 ||
+      sp_server_listen(server, NULL, atoi(argv[1]), &why) < 0)
     return sp_error_print(stderr, &why), 1;
   printf("listening on port %d\n", sp_server_port(server));
   fflush(stdout);

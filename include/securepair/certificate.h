@@ -41,8 +41,7 @@ SP_EXTERN void sp_certificate_release(sp_certificate_t *certificate); /* NULL is
 SP_EXTERN const char *sp_certificate_subject(const sp_certificate_t *certificate);
 SP_EXTERN const char *sp_certificate_issuer(const sp_certificate_t *certificate);
 
-/* One attribute of a name, by its short name ("CN", "O") and position among those of that name
- * from 0; NULL when there is none. */
+/* Whose name. */
 typedef enum sp_name_side { SP_SUBJECT = 0, SP_ISSUER = 1 } sp_name_side_t;
 
 typedef struct sp_attribute {
@@ -77,7 +76,7 @@ SP_EXTERN int64_t sp_certificate_valid_to(const sp_certificate_t *certificate);
 /* The serial number in upper-case hexadecimal without separators; "-" first if negative. */
 SP_EXTERN const char *sp_certificate_serial(const sp_certificate_t *certificate);
 
-/* The digest of the DER form as "AB:CD:..."; computed when first asked, hence no const. */
+/* The digest of the DER form as "AB:CD:...". */
 typedef enum sp_digest { SP_SHA1 = 0, SP_SHA256 = 1, SP_SHA512 = 2 } sp_digest_t;
 SP_EXTERN const char *sp_certificate_fingerprint(const sp_certificate_t *certificate,
                                                  sp_digest_t digest);

@@ -79,7 +79,8 @@ SP_EXTERN int sp_connect(sp_stream_t **stream, uv_loop_t *loop, sp_secure_cb on_
  * the handshake and fails the stream with SP_EINJECTED, as does any byte for a client.
  * From here the library owns the handle's reading, writing and closing and its `data`; its memory
  * stays the caller's and may be freed in (or after) `close`. After an error return the handle is
- * as it was.
+ * as it was. A client needs options->server_name (or host): the name that the certificate must be
+ * for; leaving it out takes .check_name = SP_NO.
  */
 SP_EXTERN int sp_stream_adopt(sp_stream_t **stream, uv_stream_t *io, sp_role_t role,
                               const void *already, size_t n, sp_secure_cb on_secure,
@@ -153,8 +154,9 @@ typedef void (*sp_pipe_cb)(uv_stream_t *plain, int status);
 /*
  * Pipes a TLS stream to or from a connected plain stream of the same loop, or both: a proxy. An
  * end on one side is passed on to the other (close_notify to FIN, FIN to close_notify); an error,
- * a truncation or the stream's close ends the pipe. Until `done` the library owns the plain
- * handle's reading and writing; plain->data is put back before `done`.
+ * a truncation or the stream's close ends the pipe, `done` always before `close`. After an error on
+ * the plain side the stream is destroyed, so that its peer sees no clean end. Until `done` the
+ * library owns the plain handle's reading and writing; plain->data is put back before `done`.
  * Returns 0; SP_EOPTION; UV_ENOMEM; libuv's when reading cannot start.
  */
 SP_EXTERN int sp_stream_pipe_plain(sp_stream_t *stream, uv_stream_t *plain, int ways,
