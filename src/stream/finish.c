@@ -8,8 +8,8 @@
  * --------------------------------------------------------------------------------------- */
 
 void sp__stream_fail(sp_stream_t *stream, const sp_error_t *error) {
-  if (stream->error)
-    return;
+  if (stream->error || stream->closing)
+    return; /* one is told, and none of a stream that was destroyed */
   stream->error = sp__alloc(sizeof *stream->error);
   if (stream->error)
     *stream->error = *error;

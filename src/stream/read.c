@@ -83,6 +83,8 @@ static void handshake(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   sp_pair_lend(stream->pair, stream->loop->out, sizeof stream->loop->out);
   int status = sp_pair_encrypted_in(stream->pair, bytes, n);
   sp__stream_flush_lent(stream);
+  if (stream->closing)
+    return;                                     /* destroyed in a hook */
   unsigned state = sp_pair_state(stream->pair); /* sending may have driven it further */
   if (status < 0 || state & SP_PAIR_FAILED)
     sp__stream_fail(stream, sp_pair_error(stream->pair));
@@ -207,6 +209,17 @@ static void on_end_of_transport(sp_stream_t *stream) {
   sp__stream_read_on(stream);
 }
 
+/* A reset that comes together with bytes is reported as an end by libuv. */
+static int how_it_ended(const uv_stream_t *io) {
+  uv_os_fd_t fd;
+  int number = 0;
+  socklen_t size = sizeof number;
+  if (uv_fileno((const uv_handle_t *)io, &fd) < 0 ||
+      getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &size) < 0 || !number)
+    return UV_EOF;
+  return uv_translate_sys_error(number);
+}
+
 static void on_alloc(uv_handle_t *io, size_t suggested, uv_buf_t *buffer) {
   (void)suggested;
   sp_stream_t *stream = io->data;
@@ -218,6 +231,8 @@ static void on_read(uv_stream_t *io, ssize_t n, const uv_buf_t *buffer) {
   sp__loop_t *loop = stream->loop;
   if (!n)
     return;
+  if (n == UV_EOF)
+    n = how_it_ended(io);
   sp__loop_enter(loop);
   if (n > 0)
     sp__stream_feed(stream, (const uint8_t *)buffer->base, (size_t)n);

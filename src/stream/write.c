@@ -157,6 +157,7 @@ static void on_landed(void *owner, int status) {
   stream->flight = NULL;
   sp__loop_enter(loop);
   sp_pair_encrypted_sent(stream->pair, stream->flight_size);
+  stream->answered = !stream->secure; /* the handshake may have waited for room */
   sp__stream_touch(stream);
   if (status < 0)
     sp__stream_fail_transport(stream, status, "writing");
@@ -221,12 +222,17 @@ static void settle_sent(sp_stream_t *stream) {
   }
 }
 
+/* Whether the transport may be given something: a hook may have destroyed the stream. */
+static bool can_give(const sp_stream_t *stream) {
+  return !stream->flight && !stream->broken && !stream->closing;
+}
+
 void sp__stream_flush_lent(sp_stream_t *stream) {
-  if (!stream->flight && !stream->broken)
+  if (can_give(stream))
     pump(stream);
   if (sp_pair_unlend(stream->pair) < 0)
     sp__stream_fail(stream, sp_pair_error(stream->pair));
-  if (!stream->flight && !stream->broken)
+  if (can_give(stream))
     fly(stream);
   settle_sent(stream);
 }
