@@ -19,6 +19,8 @@ static int blocked_or_failed(sp_pair_t *pair, int result) {
   case SSL_ERROR_WANT_CLIENT_HELLO_CB:
   case SSL_ERROR_WANT_ASYNC:
     return 0;
+  case SSL_ERROR_ZERO_RETURN: /* a close_notify in place of the handshake */
+    return sp__pair_fail_early(pair);
   default:
     return sp__pair_fail_engine(pair);
   }

@@ -1,6 +1,7 @@
 /* From the transport through the pair to the `data` event. */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 #include "base/memory.h"
