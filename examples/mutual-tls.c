@@ -14,14 +14,12 @@
 /* The common name of the client's certificate, for a greeting. */
 static void copy_name(sp_stream_t *stream, char *room, size_t size) {
   sp_certificate_t *certificate;
-  size_t n;
   snprintf(room, size, "whoever you are");
   if (sp_pair_peer_certificate(sp_stream_pair(stream), &certificate) < 0)
     return;
-  const sp_attribute_t *subject = sp_certificate_attributes(certificate, SP_SUBJECT, &n);
-  for (size_t i = 0; i < n; i++)
-    if (strcmp(subject[i].type, "CN") == 0)
-      snprintf(room, size, "%s", subject[i].value);
+  const char *name = sp_certificate_attribute(certificate, SP_SUBJECT, "CN");
+  if (name)
+    snprintf(room, size, "%s", name);
   sp_certificate_release(certificate);
 }
 

@@ -376,6 +376,9 @@ static void subject_and_issuer(void **state) {
   attributes = sp_certificate_attributes(view, SP_ISSUER, &n);
   assert_int_equal(n, 1);
   assert_string_equal(attributes[0].value, "securepair test root");
+  assert_string_equal(sp_certificate_attribute(view, SP_SUBJECT, "OU"), "one");
+  assert_string_equal(sp_certificate_attribute(view, SP_ISSUER, "CN"), "securepair test root");
+  assert_null(sp_certificate_attribute(view, SP_ISSUER, "OU"));
   sp_certificate_release(view);
 }
 

@@ -53,6 +53,10 @@ typedef struct sp_attribute {
 SP_EXTERN const sp_attribute_t *sp_certificate_attributes(const sp_certificate_t *certificate,
                                                           sp_name_side_t side, size_t *count);
 
+/* The value of the first attribute of a type ("CN", "O"); NULL when there is none. */
+SP_EXTERN const char *sp_certificate_attribute(const sp_certificate_t *certificate,
+                                               sp_name_side_t side, const char *type);
+
 /* The subject alternative names (RFC 5280 4.2.1.6), in order. */
 typedef enum sp_name_type {
   SP_NAME_DNS = 0,

@@ -1,5 +1,7 @@
 #include "certificate/certificate.h"
 
+#include <string.h>
+
 #include <openssl/err.h>
 
 #include "base/error.h"
@@ -88,6 +90,16 @@ const sp_attribute_t *sp_certificate_attributes(const sp_certificate_t *certific
   size_t at = side == SP_ISSUER;
   *count = certificate->attribute_count[at];
   return certificate->attributes[at];
+}
+
+const char *sp_certificate_attribute(const sp_certificate_t *certificate, sp_name_side_t side,
+                                     const char *type) {
+  size_t count;
+  const sp_attribute_t *attributes = sp_certificate_attributes(certificate, side, &count);
+  for (size_t i = 0; i < count; i++)
+    if (!strcmp(attributes[i].type, type))
+      return attributes[i].value;
+  return NULL;
 }
 
 const sp_name_t *sp_certificate_names(const sp_certificate_t *certificate, size_t *count) {
