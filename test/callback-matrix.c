@@ -420,9 +420,9 @@ static sp_context_t *make_server_context(const row_t *row, sp_role_t role, sp_pr
                       .sign = signs ? on_sign : NULL};
   return context_made(SP_OPTIONS(.key = signs ? NULL : pki->key_pem, .cert = pki->cert_pem,
                                  .ca = SP_LIST(pki_default()->root->cert_pem),
-                                 .request_cert = SP_YES, .tickets = SP_NO, .min_version = version,
-                                 .max_version = version, .hooks = hooks,
-                                 .hooks_data = (void *)(uintptr_t)pki));
+                                 .request_cert = row->hook == HOOK_SIGN ? SP_YES : SP_NO,
+                                 .tickets = SP_NO, .min_version = version, .max_version = version,
+                                 .hooks = hooks, .hooks_data = (void *)(uintptr_t)pki));
 }
 
 static sp_context_t *make_client_context(const row_t *row, sp_role_t role, sp_protocol_t version) {
@@ -433,6 +433,36 @@ static sp_context_t *make_client_context(const row_t *row, sp_role_t role, sp_pr
                  .ca = SP_LIST(pki_default()->root->cert_pem), .min_version = version,
                  .max_version = version, .alpn = row->hook == HOOK_ALPN ? SP_LIST("x") : NULL,
                  .hooks.sign = signs ? on_sign : NULL, .hooks_data = (void *)(uintptr_t)pki));
+}
+
+/* To make contexts takes longer than all the rest: they are shared by plays. */
+static sp_context_t *shared[HOOK_SIGN + 1][2][2][2];
+
+static sp_context_t *context_of(const play_t *play, sp_protocol_t version, bool of_server) {
+  sp_context_t **slot = &shared[play->row->hook][play->role][version - SP_TLS1_2][of_server];
+  if (!*slot)
+    *slot = of_server ? make_server_context(play->row, play->role, version)
+                      : make_client_context(play->row, play->role, version);
+  return sp_context_retain(*slot);
+}
+
+static int release_shared(void **state) {
+  (void)state;
+  sp_context_t **slot = &shared[0][0][0][0];
+  for (size_t i = 0; i < sizeof shared / sizeof *slot; i++)
+    sp_context_release(slot[i]);
+  return 0;
+}
+
+/* When it is the contexts that are released, nobody else may hold them. */
+static void make_contexts(play_t *play, sp_protocol_t version) {
+  bool own = play->action->act == release_contexts;
+  play->server_context =
+      own ? make_server_context(play->row, play->role, version) : context_of(play, version, true);
+  play->client_context =
+      own ? make_client_context(play->row, play->role, version) : context_of(play, version, false);
+  bool swaps = play->action->act == swap_context;
+  play->spare = swaps ? make_server_context(play->row, play->role, version) : NULL;
 }
 
 /* -- the play --------------------------------------------------------------------------------- */
@@ -582,9 +612,7 @@ static void run(const row_t *row, const action_t *action, sp_role_t role, sp_pro
   play->f->data = play;
   play->f->react = react;
   play->f->done = is_done;
-  play->server_context = make_server_context(row, role, version);
-  play->client_context = make_client_context(row, role, version);
-  play->spare = make_server_context(row, role, version);
+  make_contexts(play, version);
   fixture_serve(play->f,
                 SP_OPTIONS(.context = play->server_context, .max_connections = row->drops));
   sp_server_on_drop(play->f->server, on_drop);
@@ -628,5 +656,5 @@ int main(void) {
   for (size_t i = 0; i < ROWS; i++)
     tests[i] =
         (struct CMUnitTest){rows[i].name, every_action, NULL, NULL, (void *)(uintptr_t)&rows[i]};
-  return cmocka_run_group_tests_name("callback-matrix", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("callback-matrix", tests, NULL, release_shared);
 }
