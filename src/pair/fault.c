@@ -117,12 +117,12 @@ static const struct {
      "no signature algorithm in common that fits the certificate"},
     {SSL_R_NO_CERTIFICATE_SET, SP_ECERTIFICATE, SP_US,
      "this server has no certificate for the client"},
+    {SSL_R_UNKNOWN_PROTOCOL, SP_EPROTOCOL, SP_PEER,
+     "the peer offers only protocol versions that are not enabled here"},
     {SSL_R_UNSUPPORTED_PROTOCOL, SP_EPROTOCOL, SP_PEER,
      "the peer offers only protocol versions that are not enabled here"},
     {SSL_R_VERSION_TOO_LOW, SP_EPROTOCOL, SP_PEER,
      "the peer offers only protocol versions that are not enabled here"},
-    {SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, SP_EUNAUTHORIZED, SP_PEER,
-     "the client sent no certificate, and one is required"},
     {SSL_R_PACKET_LENGTH_TOO_LONG, SP_EPROTOCOL, SP_PEER,
      "the peer sent a record longer than TLS allows"},
     {SSL_R_ENCRYPTED_LENGTH_TOO_LONG, SP_EPROTOCOL, SP_PEER,
@@ -157,6 +157,11 @@ static void say_reason(sp_error_t *error, const sp_pair_t *pair, unsigned long c
            text ? text : "OpenSSL gave no reason");
 }
 
+static bool is_verdict(int reason) {
+  return reason == SSL_R_CERTIFICATE_VERIFY_FAILED ||
+         reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
+}
+
 static void say(sp_error_t *error, const sp_pair_t *pair, unsigned long code) {
   int reason = ERR_GET_REASON(code);
   bool by_ssl = ERR_GET_LIB(code) == ERR_LIB_SSL;
@@ -167,7 +172,7 @@ static void say(sp_error_t *error, const sp_pair_t *pair, unsigned long code) {
     sp__fail_memory(error);
   else if (by_ssl && reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
     say_alert(error, pair, reason - SSL_AD_REASON_OFFSET);
-  else if (by_ssl && reason == SSL_R_CERTIFICATE_VERIFY_FAILED && pair->verdict)
+  else if (by_ssl && is_verdict(reason) && pair->verdict)
     sp__fail(error, SP_EUNAUTHORIZED, SP_PEER, "%s", pair->verdict->text);
   else if (by_ssl && reason == SSL_R_WRONG_VERSION_NUMBER)
     say_not_tls(error, pair);
@@ -191,6 +196,9 @@ static unsigned long take_reason(void) {
 
 int sp__pair_fail_engine(sp_pair_t *pair) {
   unsigned long code = take_reason();
+  if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+      ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+    sp__pair_miss_certificate(pair);
   sp_error_t *error = error_room(pair);
   if (error) {
     say(error, pair, code);

@@ -1,5 +1,8 @@
 /* The verdict on the peer: verification, name, and the sentence that tells why not. */
 #include <errno.h>
+#include <time.h>
+
+#include <openssl/x509v3.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -25,58 +28,90 @@ static long check_name(const sp_pair_t *pair, X509 *leaf, sp_error_t *why) {
   return sp__x509_names_host(leaf, name, pair->context->common_name ? SP_NAME_COMMON : 0, why);
 }
 
+/* NULL: no memory, now or before. */
 static sp_error_t *verdict_room(sp_pair_t *pair) {
   if (!pair->verdict)
     pair->verdict = sp__zalloc(sizeof *pair->verdict);
-  return pair->verdict;
+  if (!pair->verdict)
+    pair->verdict = (sp_error_t *)&sp__memory_error;
+  return pair->verdict == &sp__memory_error ? NULL : pair->verdict;
 }
 
-/* Keeps the first reason; `made` is the sentence if the check already made one. */
+/* `made` is the sentence if the check already made one. */
 static void condemn(sp_pair_t *pair, long verify, X509 *x509, const sp_error_t *made) {
   pair->verify = verify;
-  if (pair->verdict)
-    return;
   sp_error_t *verdict = verdict_room(pair);
   if (!verdict)
-    pair->verdict = (sp_error_t *)&sp__memory_error;
-  else if (made)
+    return;
+  if (made)
     *verdict = *made;
   else
     sp__verify_explain(verdict, verify, x509, checked_name(pair));
 }
 
-/* OpenSSL's error, but UNABLE_TO_VERIFY_LEAF_SIGNATURE for a leaf that came alone, as Node. */
-static long chain_error(X509_STORE_CTX *store) {
+/* The second that a certificate ends with is its last one (RFC 5280 4.1.2.5): OpenSSL thinks it is
+ * the first one after. */
+static bool is_last_second(X509_STORE_CTX *store, const X509 *x509) {
+  const X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
+  bool fixed = X509_VERIFY_PARAM_get_flags(param) & X509_V_FLAG_USE_CHECK_TIME;
+  time_t before = (fixed ? X509_VERIFY_PARAM_get_time(param) : time(NULL)) - 1;
+  return X509_cmp_time(X509_get0_notAfter(x509), &before) > 0;
+}
+
+/* OpenSSL asks after each check. Going on after a fault and letting the last one stand is what
+ * Node does; its names for certificates with several faults are ours, too. */
+static int on_check(int fine, X509_STORE_CTX *store) {
+  if (fine)
+    return 1;
+  SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+  sp_pair_t *pair = SSL_get_app_data(ssl);
+  X509 *culprit = X509_STORE_CTX_get_current_cert(store);
   long verify = X509_STORE_CTX_get_error(store);
-  if (verify == X509_V_OK)
-    return X509_V_ERR_UNSPECIFIED;
-  if (verify == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY &&
-      X509_STORE_CTX_get_error_depth(store) == 0)
-    return X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
-  return verify;
+  if (!culprit)
+    culprit = X509_STORE_CTX_get0_cert(store);
+  if (verify == X509_V_ERR_CERT_HAS_EXPIRED && is_last_second(store, culprit))
+    return 1;
+  sp_error_t made = {.status = 0};
+  if (verify == X509_V_ERR_INVALID_PURPOSE && X509_STORE_CTX_get_error_depth(store) > 0 &&
+      !X509_check_ca(culprit)) {
+    sp__verify_explain(&made, X509_V_ERR_INVALID_CA, culprit, NULL); /* says more */
+    made.verify = verify;
+  }
+  condemn(pair, verify, culprit, made.status ? &made : NULL);
+  return 1;
+}
+
+static void check_chain(sp_pair_t *pair, X509_STORE_CTX *store, X509 *leaf) {
+  X509_STORE_CTX_set_verify_cb(store, on_check);
+  if (X509_verify_cert(store) > 0 || pair->verify != X509_V_OK)
+    return;
+  long verify = X509_STORE_CTX_get_error(store);
+  condemn(pair, verify == X509_V_OK ? X509_V_ERR_UNSPECIFIED : verify, leaf, NULL);
 }
 
 int sp__pair_verify(SSL *ssl, X509_STORE_CTX *store) {
   sp_pair_t *pair = SSL_get_app_data(ssl);
-  X509 *leaf = X509_STORE_CTX_get0_cert(store), *culprit = leaf;
-  sp_error_t made = {.status = 0};
-  long verify = X509_V_OK;
-  if (X509_verify_cert(store) <= 0) {
-    verify = chain_error(store);
-    culprit = X509_STORE_CTX_get_current_cert(store);
-  } else {
-    verify = check_name(pair, leaf, &made);
+  X509 *leaf = X509_STORE_CTX_get0_cert(store);
+  check_chain(pair, store, leaf);
+  if (pair->verify == X509_V_OK) {
+    sp_error_t made = {.status = 0};
+    long verify = check_name(pair, leaf, &made);
+    if (verify != X509_V_OK)
+      condemn(pair, verify, leaf, made.status ? &made : NULL);
   }
-  X509_STORE_CTX_set_error(store, (int)verify);
-  if (verify == X509_V_OK)
-    return 1;
-  condemn(pair, verify, culprit ? culprit : leaf, made.status ? &made : NULL);
-  return !rejects(pair);
+  X509_STORE_CTX_set_error(store, (int)pair->verify);
+  return pair->verify == X509_V_OK || !rejects(pair);
+}
+
+void sp__pair_miss_certificate(sp_pair_t *pair) {
+  condemn(pair, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, NULL, NULL);
 }
 
 /* A resumed session brings its result along, and the name is checked anew. */
 static void settle_certificate(sp_pair_t *pair, X509 *leaf) {
   sp_error_t made = {.status = 0};
+  if (pair->verify != X509_V_OK)
+    return;
   long verify = SSL_get_verify_result(pair->ssl);
   if (verify == X509_V_OK && SSL_session_reused(pair->ssl))
     verify = check_name(pair, leaf, &made);
@@ -100,7 +135,7 @@ int sp__pair_settle(sp_pair_t *pair) {
     if (leaf)
       settle_certificate(pair, leaf);
     else
-      condemn(pair, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, NULL, NULL);
+      sp__pair_miss_certificate(pair);
     if (pair->verify != X509_V_OK && rejects(pair))
       return sp__pair_fail(pair, SP_EUNAUTHORIZED, SP_PEER, pair->verdict->text);
   }
