@@ -12,6 +12,7 @@ check_pie_supported(LANGUAGES C)
 
 add_library(securepair_flags INTERFACE)
 target_compile_options(securepair_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion
+  -Wmissing-prototypes
   $<$<BOOL:${SECUREPAIR_WERROR}>:-Werror>)
 
 # SECURITY.md, "Build". Not every processor has all of them.

@@ -56,7 +56,7 @@ enum {
 };
 SP_EXTERN unsigned sp_pair_state(const sp_pair_t *pair);
 
-/* -- the four ports --------------------------------------------------------------------------- */
+/* -- the four ports ---------------------------------------------------------------------------- */
 
 /*
  * Encrypted in: here are n bytes from the transport. They are borrowed, not copied, until
@@ -116,7 +116,7 @@ SP_EXTERN int sp_pair_end(sp_pair_t *pair);
  * Worth calling when a connection went quiet. */
 SP_EXTERN void sp_pair_release_buffers(sp_pair_t *pair);
 
-/* -- hooks ------------------------------------------------------------------------------------ */
+/* -- hooks ------------------------------------------------------------------------------------- */
 
 /* Hooks of this pair in place of its context's; copied. Before the first byte goes in. Returns 0 or
  * UV_ENOMEM. */
@@ -134,7 +134,7 @@ SP_EXTERN void sp_pair_refuse(sp_pair_t *pair, int alert); /* the alert if the h
  */
 SP_EXTERN int sp_pair_resume(sp_pair_t *pair, int status);
 
-/* -- facts ------------------------------------------------------------------------------------ */
+/* -- facts ------------------------------------------------------------------------------------- */
 
 SP_EXTERN sp_role_t sp_pair_role(const sp_pair_t *pair);
 SP_EXTERN sp_context_t *sp_pair_context(const sp_pair_t *pair); /* borrowed */

@@ -60,7 +60,7 @@ SP_EXTERN void sp_stream_on(sp_stream_t *stream, const sp_stream_events_t *event
 SP_EXTERN void sp_stream_set_data(sp_stream_t *stream, void *data);
 SP_EXTERN void *sp_stream_data(const sp_stream_t *stream);
 
-/* -- making one ------------------------------------------------------------------------------- */
+/* -- making one -------------------------------------------------------------------------------- */
 
 /*
  * Connects to options->host and port, or options->path, and makes it secure. Every address of the
@@ -86,7 +86,7 @@ SP_EXTERN int sp_stream_adopt(sp_stream_t **stream, uv_stream_t *io, sp_role_t r
                               const void *already, size_t n, sp_secure_cb on_secure,
                               sp_error_t *why, const sp_options_t *options);
 
-/* -- writing ---------------------------------------------------------------------------------- */
+/* -- writing ----------------------------------------------------------------------------------- */
 
 /*
  * Writes a copy of n bytes. Answers
@@ -121,7 +121,7 @@ SP_EXTERN int sp_stream_write(sp_write_t *request, sp_stream_t *stream, const vo
 /* Bytes that were taken and not passed to the transport yet. */
 SP_EXTERN size_t sp_stream_pending(const sp_stream_t *stream);
 
-/* -- reading ---------------------------------------------------------------------------------- */
+/* -- reading ----------------------------------------------------------------------------------- */
 
 /* Stops and restarts `data` (and a pipe from the stream); a paused stream stops reading its
  * transport, so that the peer is held back. Idempotent. */
@@ -129,7 +129,7 @@ SP_EXTERN void sp_stream_pause(sp_stream_t *stream);
 SP_EXTERN void sp_stream_resume(sp_stream_t *stream);
 SP_EXTERN bool sp_stream_is_paused(const sp_stream_t *stream);
 
-/* -- pipes ------------------------------------------------------------------------------------ */
+/* -- pipes ------------------------------------------------------------------------------------- */
 
 /*
  * Everything that `from` receives is sent on `to`, which may be the same stream (an echo), with
@@ -162,7 +162,7 @@ typedef void (*sp_pipe_cb)(uv_stream_t *plain, int status);
 SP_EXTERN int sp_stream_pipe_plain(sp_stream_t *stream, uv_stream_t *plain, int ways,
                                    sp_pipe_cb done);
 
-/* -- ending ----------------------------------------------------------------------------------- */
+/* -- ending ------------------------------------------------------------------------------------ */
 
 /*
  * Sends what is pending, then close_notify and FIN. With .half_open = SP_YES reading goes on until

@@ -74,8 +74,7 @@ bool sp_certificate_names_host(const sp_certificate_t *certificate, const char *
   return sp__x509_names_host(certificate->x509, host, flags, why) == X509_V_OK;
 }
 
-/* -- what was worked out in view.c --------------------------------------------------------------
- */
+/* -- what was worked out in view.c ------------------------------------------------------------- */
 
 const char *sp_certificate_subject(const sp_certificate_t *certificate) {
   return certificate->subject;

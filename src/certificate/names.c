@@ -17,8 +17,7 @@ typedef struct bytes {
   size_t n;
 } bytes_t;
 
-/* -- what is asked for --------------------------------------------------------------------------
- */
+/* -- what is asked for ------------------------------------------------------------------------- */
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -89,8 +88,7 @@ bool sp__is_host_name(const char *host) {
   return is_name(without_dot((bytes_t){host, strlen(host)}), &labels);
 }
 
-/* -- matching -----------------------------------------------------------------------------------
- */
+/* -- matching ---------------------------------------------------------------------------------- */
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
@@ -176,8 +174,7 @@ static bool has_real_names(const GENERAL_NAMES *names) {
   return false;
 }
 
-/* -- the refusal --------------------------------------------------------------------------------
- */
+/* -- the refusal ------------------------------------------------------------------------------- */
 
 /* A text that grows up to its room. */
 typedef struct list {
@@ -252,8 +249,7 @@ static void refuse_form(sp_error_t *why, const char *host) {
     why->verify = X509_V_ERR_HOSTNAME_MISMATCH;
 }
 
-/* -- the decision -------------------------------------------------------------------------------
- */
+/* -- the decision ------------------------------------------------------------------------------ */
 
 static bool names_it(X509 *x509, const GENERAL_NAMES *names, bool has_extension, const char *host,
                      unsigned flags) {

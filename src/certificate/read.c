@@ -45,8 +45,7 @@ static const char a_crl[] = "this is a revocation list, not a certificate: give 
 static const char a_pfx[] = "this is PKCS#12, which holds a key as well: give it as pfx";
 static const char damaged[] = "damaged: it is not valid DER";
 
-/* -- PEM (RFC 7468) -----------------------------------------------------------------------------
- */
+/* -- PEM (RFC 7468) ---------------------------------------------------------------------------- */
 
 static const char *find(text_t in, const char *what) {
   return memmem(in.at, (size_t)(in.end - in.at), what, strlen(what));
@@ -133,8 +132,7 @@ static int decode(uint8_t *room, text_t body) {
   return good ? n + rest : -1;
 }
 
-/* -- certificates -------------------------------------------------------------------------------
- */
+/* -- certificates ------------------------------------------------------------------------------ */
 
 typedef struct chain {
   sp_certificate_t *first, *last;
@@ -207,8 +205,7 @@ static int read_pem(chain_t *chain, text_t in, const source_t *source) {
                         "\"-----BEGIN CERTIFICATE-----\"");
 }
 
-/* -- DER ----------------------------------------------------------------------------------------
- */
+/* -- DER --------------------------------------------------------------------------------------- */
 
 static const char *kind_of(const uint8_t *start, long n) {
   const uint8_t *at = start;
@@ -236,8 +233,7 @@ static int read_der(chain_t *chain, text_t in, const source_t *source) {
                         source);
 }
 
-/* -- the calls ----------------------------------------------------------------------------------
- */
+/* -- the calls --------------------------------------------------------------------------------- */
 
 static bool is_utf16(text_t in) {
   return in.end - in.at >= 2 && (!memcmp(in.at, "\xff\xfe", 2) || !memcmp(in.at, "\xfe\xff", 2));

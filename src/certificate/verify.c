@@ -13,8 +13,7 @@
 #include "base/text.h"
 #include "certificate/view.h"
 
-/* -- names --------------------------------------------------------------------------------------
- */
+/* -- names ------------------------------------------------------------------------------------- */
 
 #define NAME(name)                                                                                 \
   { X509_V_ERR_##name, #name }
@@ -106,8 +105,7 @@ const char *sp_verify_name(long verify) {
   return "UNSPECIFIED";
 }
 
-/* -- pieces of sentences ------------------------------------------------------------------------
- */
+/* -- pieces of sentences ----------------------------------------------------------------------- */
 
 typedef struct piece {
   char text[64];
@@ -200,8 +198,7 @@ static piece_t span(int64_t seconds) {
   return text;
 }
 
-/* -- sentences ----------------------------------------------------------------------------------
- */
+/* -- sentences --------------------------------------------------------------------------------- */
 
 #define SAY(...) sp__fail(why, SP_EUNAUTHORIZED, SP_PEER, __VA_ARGS__)
 

@@ -11,8 +11,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 
-/* -- memory -------------------------------------------------------------------------------------
- */
+/* -- memory ------------------------------------------------------------------------------------ */
 
 struct sp__view_block {
   struct sp__view_block *next;
@@ -53,8 +52,7 @@ void sp__view_clear(sp_certificate_t *view) {
   }
 }
 
-/* -- the whole ----------------------------------------------------------------------------------
- */
+/* -- the whole --------------------------------------------------------------------------------- */
 
 static int fill_der(sp_certificate_t *view) {
   int size = i2d_X509(view->x509, NULL);
@@ -103,8 +101,7 @@ static int fill_fingerprints(sp_certificate_t *view) {
   return 0;
 }
 
-/* -- the parts ----------------------------------------------------------------------------------
- */
+/* -- the parts --------------------------------------------------------------------------------- */
 
 static int fill_serial(sp_certificate_t *view) {
   BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(view->x509), NULL);

@@ -26,7 +26,7 @@ static void drop(credentials_t *credentials) {
   EVP_PKEY_free(credentials->key);
 }
 
-/* -- certificate ------------------------------------------------------------------------------ */
+/* -- certificate ------------------------------------------------------------------------------- */
 
 static int keep_certificate(credentials_t *credentials, X509 *x509, sp_error_t *why) {
   if (!credentials->leaf) {
@@ -93,7 +93,7 @@ static int read_certificates(credentials_t *credentials, sp__input_t *input, sp_
   return no_certificate(input, &other, why);
 }
 
-/* -- key -------------------------------------------------------------------------------------- */
+/* -- key --------------------------------------------------------------------------------------- */
 
 static bool is_signing_key(const EVP_PKEY *key) {
   static const char *const types[] = {"RSA", "RSA-PSS", "EC", "ED25519", "ED448"};
@@ -195,7 +195,7 @@ static int read_key(credentials_t *credentials, sp__input_t *input, const sp_opt
   return status;
 }
 
-/* -- PKCS#12 ---------------------------------------------------------------------------------- */
+/* -- PKCS#12 ----------------------------------------------------------------------------------- */
 
 static int pfx_failed(const sp__input_t *input, const sp__passphrase_t *passphrase,
                       sp_error_t *why) {
@@ -255,7 +255,7 @@ static int read_pfx(credentials_t *credentials, const sp__input_t *input,
   return status;
 }
 
-/* -- all together ----------------------------------------------------------------------------- */
+/* -- all together ------------------------------------------------------------------------------ */
 
 static int mismatch(const credentials_t *credentials, sp_error_t *why) {
   for (int i = 0; i < sk_X509_num(credentials->chain); i++)

@@ -16,7 +16,7 @@
 #include "base/memory.h"
 #include "context/build.h"
 
-/* -- who answers on this thread --------------------------------------------------------------- */
+/* -- who answers on this thread ---------------------------------------------------------------- */
 
 #define DEPTH 16 /* a hook of one pair may work on another one, and so on */
 
@@ -61,7 +61,7 @@ static bool ask_until_answered(uint16_t scheme, const uint8_t *message, size_t n
   return status == 0 && *size <= room;
 }
 
-/* -- the key: a public half that says it is a whole one --------------------------------------- */
+/* -- the key: a public half that says it is a whole one ---------------------------------------- */
 
 typedef struct key {
   EVP_PKEY *half; /* of OpenSSL's own provider, which answers everything but signing */
@@ -153,7 +153,7 @@ static const char *ec_operation(int operation) {
   return operation == OSSL_OP_SIGNATURE ? "ECDSA" : "EC";
 }
 
-/* -- the signature ---------------------------------------------------------------------------- */
+/* -- the signature ----------------------------------------------------------------------------- */
 
 typedef struct signing {
   const stand_in_t *key; /* lives as long as the EVP_PKEY that OpenSSL signs with */
@@ -241,7 +241,7 @@ static int signing_sign(void *data, unsigned char *signature, size_t *size, size
   return ask_until_answered(scheme_of(signing), message, n, signature, size);
 }
 
-/* -- the provider ----------------------------------------------------------------------------- */
+/* -- the provider ------------------------------------------------------------------------------ */
 
 typedef void (*function_t)(void);
 

@@ -67,8 +67,7 @@ static void say_alert(sp_error_t *error, const sp_pair_t *pair, int alert) {
   error->alert = alert;
 }
 
-/* -- what is not TLS ----------------------------------------------------------------------------
- */
+/* -- what is not TLS --------------------------------------------------------------------------- */
 
 static bool begins(const sp_pair_t *pair, const char *text) {
   return !memcmp(pair->first, text, strlen(text));
@@ -97,8 +96,7 @@ static void say_not_tls(sp_error_t *error, const sp_pair_t *pair) {
              client ? "server" : "client", pair->first[0], pair->first[1], pair->first[2]);
 }
 
-/* -- OpenSSL's reasons ---------------------------------------------------------------------------
- */
+/* -- OpenSSL's reasons ------------------------------------------------------------------------- */
 
 static const struct {
   int reason, status;

@@ -173,6 +173,8 @@ static const uint8_t *choose(const sp_pair_t *pair, const uint8_t *in, size_t n)
     return find(in, n, pair->protocol, pair->protocol_size);
   const sp_context_t *context = pair->context;
   const uint8_t *found = NULL;
+  if (!context->alpn)
+    return NULL;
   for (size_t i = 0; i < context->alpn_size && !found; i += 1u + context->alpn[i])
     found = find(in, n, context->alpn + i + 1, context->alpn[i]);
   return found;
@@ -192,7 +194,7 @@ int sp__pair_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
   return SSL_TLSEXT_ERR_OK;
 }
 
-/* -- answers ---------------------------------------------------------------------------------- */
+/* -- answers ----------------------------------------------------------------------------------- */
 
 static bool can_answer_hello(const sp_pair_t *pair) {
   return pair->role == SP_SERVER && pair->stage < SP__ASKED + (pair->waiting == SP__WAIT_HELLO) &&

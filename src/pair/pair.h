@@ -99,7 +99,7 @@ int sp__pair_fail_early(sp_pair_t *pair);  /* the transport ended during the han
 
 /* verdict.c */
 int sp__pair_verify(SSL *ssl, X509_STORE_CTX *store);
-int sp__pair_settle(sp_pair_t *pair); /* once secure */
+int sp__pair_settle(sp_pair_t *pair);            /* once secure */
 void sp__pair_miss_certificate(sp_pair_t *pair); /* one was asked for, and none came */
 
 /* hello.c */

@@ -7,8 +7,7 @@
 #include "pair/pair.h"
 #include "server/server.h"
 
-/* -- what a stream asks of its server
- * ------------------------------------------------------------------ */
+/* -- what a stream asks of its server ---------------------------------------------------------- */
 
 static void on_gone(sp_stream_t *stream) {
   sp_server_t *server = stream->server;
@@ -28,8 +27,7 @@ static sp_context_t *find_context(void *owner, const char *name) {
   return sp__names_find(&stream->server->names, name);
 }
 
-/* -- a new client
- * ------------------------------------------------------------------------------------------ */
+/* -- a new client ------------------------------------------------------------------------------ */
 
 static void free_io(uv_handle_t *io) { sp__free(io); }
 
@@ -89,8 +87,7 @@ static void take(sp_server_t *server) {
   drop(server, status);
 }
 
-/* -- no more descriptors
- * -------------------------------------------------------------------------------------- */
+/* -- no more descriptors ----------------------------------------------------------------------- */
 
 /*
  * libuv keeps a spare descriptor to take a client just to close it, so that a listener that is
@@ -117,9 +114,7 @@ static void on_failed_accept(sp_server_t *server, int status) {
   drop(server, status);
 }
 
-/* -- the listener
- * ------------------------------------------------------------------------------------------------
- */
+/* -- the listener ------------------------------------------------------------------------------ */
 
 void sp__server_on_work(sp__work_t *work) {
   sp_server_t *server = SP__OF(work, sp_server_t, work);

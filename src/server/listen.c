@@ -41,9 +41,7 @@ static int start(sp_server_t *server, sp__listener_t *listener, int status) {
   return 0;
 }
 
-/* -- TCP
- * -----------------------------------------------------------------------------------------------
- */
+/* -- TCP --------------------------------------------------------------------------------------- */
 
 static int resolve(struct sockaddr_storage *address, const char *host, int port, uv_loop_t *uv) {
   if (!host)
@@ -108,8 +106,7 @@ int sp_server_listen(sp_server_t *server, const char *host, int port, sp_error_t
   return 0;
 }
 
-/* -- Unix sockets
- * ------------------------------------------------------------------------------------------ */
+/* -- Unix sockets ------------------------------------------------------------------------------ */
 
 int sp_server_listen_path(sp_server_t *server, const char *path, sp_error_t *why) {
   int status = check_fresh(server, why);
@@ -130,8 +127,7 @@ int sp_server_listen_path(sp_server_t *server, const char *path, sp_error_t *why
   return 0;
 }
 
-/* -- descriptors
- * --------------------------------------------------------------------------------------------- */
+/* -- descriptors ------------------------------------------------------------------------------- */
 
 static int open_fd(sp_server_t *server, int fd) {
   uv_handle_type type = uv_guess_handle(fd);

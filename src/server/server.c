@@ -12,8 +12,7 @@
 #define ACCEPTS_PER_TURN 8
 #define HANDSHAKES_PER_TURN 4
 
-/* -- life
- * ------------------------------------------------------------------------------------------ */
+/* -- life -------------------------------------------------------------------------------------- */
 
 static void server_free(sp_server_t *server) {
   if (server->spare_fd >= 0)
@@ -76,8 +75,7 @@ int sp_server_new(sp_server_t **made, uv_loop_t *uv, sp_secure_cb on_secure, sp_
   return status;
 }
 
-/* -- closing
- * ----------------------------------------------------------------------------------------- */
+/* -- closing ----------------------------------------------------------------------------------- */
 
 void sp__server_finish(sp_server_t *server) {
   if (!server->closing || server->connections || !server->listener_closed || server->told)
@@ -122,8 +120,7 @@ void sp_server_destroy_all(sp_server_t *server) {
   }
 }
 
-/* -- contexts
- * ------------------------------------------------------------------------------------------ */
+/* -- contexts ---------------------------------------------------------------------------------- */
 
 int sp_server_set_context(sp_server_t *server, sp_context_t *context) {
   if (!context || !sp_context_has_certificate(context))
@@ -140,8 +137,7 @@ int sp_server_add_context(sp_server_t *server, const char *name, sp_context_t *c
   return sp__names_set(&server->names, name, context);
 }
 
-/* -- counts and facts
- * ------------------------------------------------------------------------------------ */
+/* -- counts and facts -------------------------------------------------------------------------- */
 
 size_t sp_server_connections(const sp_server_t *server) { return server->connections; }
 size_t sp_server_max_connections(const sp_server_t *server) { return server->max_connections; }
@@ -177,3 +173,4 @@ void sp_server_unref(sp_server_t *server) {
 void sp_server_set_data(sp_server_t *server, void *data) { server->data = data; }
 void *sp_server_data(const sp_server_t *server) { return server->data; }
 uv_loop_t *sp_server_loop(const sp_server_t *server) { return server->loop->uv; }
+sp_server_t *sp_stream_server(const sp_stream_t *stream) { return stream->server; }

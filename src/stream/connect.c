@@ -188,8 +188,7 @@ static void try_next(sp__connector_t *connector) {
     give_up(connector, connector->status, "connect to");
 }
 
-/* -- lookup
- * -------------------------------------------------------------------------------------------- */
+/* -- lookup ------------------------------------------------------------------------------------ */
 
 static void set_port(struct sockaddr *address, int port) {
   if (address->sa_family == AF_INET6)
@@ -269,8 +268,7 @@ static int look_up(sp__connector_t *connector) {
   return status;
 }
 
-/* -- Unix sockets
- * ----------------------------------------------------------------------------------------- */
+/* -- Unix sockets ------------------------------------------------------------------------------ */
 
 static int connect_path(sp__connector_t *connector) {
   attempt_t *attempt = attempt_new(connector, sizeof(uv_pipe_t));
@@ -283,8 +281,7 @@ static int connect_path(sp__connector_t *connector) {
   return 0;
 }
 
-/* -- sp_connect
- * ---------------------------------------------------------------------------------------------- */
+/* -- sp_connect -------------------------------------------------------------------------------- */
 
 static sp__connector_t *connector_new(sp_stream_t *stream, const sp__settings_t *settings,
                                       const char *host, int port) {
@@ -355,9 +352,8 @@ static int make_stream(sp_stream_t **made, uv_loop_t *uv, sp_secure_cb on_secure
 }
 
 static int start(sp_stream_t *stream, const sp_options_t *options, const sp__settings_t *settings,
-                 const char *host) {
-  sp__connector_t *connector =
-      connector_new(stream, settings, options->path ? options->path : host, options->port);
+                 const char *target) {
+  sp__connector_t *connector = connector_new(stream, settings, target, options->port);
   if (!connector)
     return UV_ENOMEM;
   connector->family = options->family;
@@ -380,15 +376,16 @@ int sp_connect(sp_stream_t **stream, uv_loop_t *loop, sp_secure_cb on_secure, sp
   int status = sp__options_copy(&options, given, why);
   if (status < 0 || (status = check(&options, why)) < 0)
     return status;
-  const char *host = options.host ? options.host : options.path ? NULL : "localhost";
-  if ((status = make_pair(&pair, &options, host, why)) < 0)
+  const char *host = options.host ? options.host : "localhost";
+  const char *target = options.path ? options.path : host;
+  if ((status = make_pair(&pair, &options, options.path ? NULL : host, why)) < 0)
     return status;
   sp__settings_of(&settings, &options);
-  if ((status = make_stream(stream, loop, on_secure, &settings, pair)) < 0)
+  if (make_stream(stream, loop, on_secure, &settings, pair) < 0)
     return sp__fail_memory(why);
-  if ((status = start(*stream, &options, &settings, host)) < 0) {
+  if ((status = start(*stream, &options, &settings, target)) < 0) {
     sp__stream_free(*stream);
-    return sp__fail_system(why, status, "cannot connect to %s", host ? host : options.path);
+    return sp__fail_system(why, status, "cannot connect to %s", target);
   }
   return 0;
 }

@@ -4,8 +4,7 @@
 #include "pair/pair.h"
 #include "stream/stream.h"
 
-/* -- failing
- * --------------------------------------------------------------------------------------- */
+/* -- failing ----------------------------------------------------------------------------------- */
 
 void sp__stream_fail(sp_stream_t *stream, const sp_error_t *error) {
   if (stream->error || stream->closing)
@@ -46,8 +45,7 @@ void sp__stream_tell_secure(sp_stream_t *stream, int status) {
     stream->on_secure(stream, status);
 }
 
-/* -- leaving: our FIN is sent, and the peer's awaited
- * ------------------------------------------------ */
+/* -- leaving: our FIN is sent, and the peer's awaited ------------------------------------------ */
 
 /* A socket closed with bytes unread is reset, which may destroy what the peer has not read yet, an
  * alert for instance: what comes is dropped until the peer closes too, or time is up. */
@@ -94,8 +92,7 @@ static void leave(sp_stream_t *stream) {
     linger(stream);
 }
 
-/* -- events that are due
- * ------------------------------------------------------------------------------ */
+/* -- events that are due ----------------------------------------------------------------------- */
 
 static void tell_failure(sp_stream_t *stream) {
   stream->failure_told = true;
@@ -155,8 +152,7 @@ void sp__stream_ended(sp_stream_t *stream, int status) {
     sp_stream_end(stream);
 }
 
-/* -- the user's side
- * ------------------------------------------------------------------------------------ */
+/* -- the user's side --------------------------------------------------------------------------- */
 
 void sp_stream_end(sp_stream_t *stream) {
   stream->ending = true;
@@ -168,8 +164,7 @@ void sp_stream_destroy(sp_stream_t *stream) {
   sp__stream_close(stream);
 }
 
-/* -- closing
- * ---------------------------------------------------------------------------------------------- */
+/* -- closing ----------------------------------------------------------------------------------- */
 
 /* The last events; then the stream is gone. */
 static void finalize(sp_stream_t *stream) {

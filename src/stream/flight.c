@@ -64,8 +64,7 @@ static void land(sp__flight_t *flight, int status) {
     landed(flight->owner, status);
 }
 
-/* -- by libuv
- * ----------------------------------------------------------------------------------------- */
+/* -- by libuv ---------------------------------------------------------------------------------- */
 
 static void on_written(uv_write_t *request, int status) {
   sp__flight_t *flight = request->data;
@@ -79,8 +78,7 @@ static int start_write(sp__flight_t *flight) {
   return uv_write(&flight->write, flight->io, &buffer, 1, on_written);
 }
 
-/* -- by a watcher
- * ------------------------------------------------------------------------------------- */
+/* -- by a watcher ------------------------------------------------------------------------------ */
 
 static void on_poll_closed(uv_handle_t *handle) {
   sp__flight_t *flight = handle->data;

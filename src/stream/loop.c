@@ -178,8 +178,7 @@ static void on_turn_end(uv_check_t *check) {
   sp__loop_release(loop);
 }
 
-/* -- deadlines ----------------------------------------------------------------------------------
- */
+/* -- deadlines --------------------------------------------------------------------------------- */
 
 static void set_timer(sp__loop_t *loop) {
   uint64_t first = UINT64_MAX;
@@ -230,8 +229,7 @@ static void on_deadline(uv_timer_t *timer) {
   sp__loop_release(loop);
 }
 
-/* -- record buffers ------------------------------------------------------------------------------
- */
+/* -- record buffers ---------------------------------------------------------------------------- */
 
 void sp__loop_watch_warm(sp__loop_t *loop) {
   if (!uv_is_active((uv_handle_t *)&loop->sweep))

@@ -32,8 +32,7 @@ static bool wants_transport(const sp_stream_t *stream) {
   return !stream->rest_size && !stream->in_ended && sp__stream_is_flowing(stream);
 }
 
-/* -- cleartext -----------------------------------------------------------------------------------
- */
+/* -- cleartext --------------------------------------------------------------------------------- */
 
 static void deliver(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   if (stream->ending && !stream->half_open)
@@ -68,8 +67,7 @@ static void read_clear(sp_stream_t *stream) {
   }
 }
 
-/* -- handshake -----------------------------------------------------------------------------------
- */
+/* -- handshake --------------------------------------------------------------------------------- */
 
 static void become_secure(sp_stream_t *stream) {
   stream->secure = true;
@@ -93,8 +91,7 @@ static void handshake(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
     become_secure(stream);
 }
 
-/* -- what cannot be used yet ----------------------------------------------------------------------
- */
+/* -- what cannot be used yet ------------------------------------------------------------------- */
 
 static int keep_rest(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   uint8_t *rest = sp__realloc(stream->rest, stream->rest_size + n);
@@ -196,8 +193,7 @@ void sp__stream_read_on(sp_stream_t *stream) {
   sp__stream_update_reading(stream);
 }
 
-/* -- the transport --------------------------------------------------------------------------------
- */
+/* -- the transport ----------------------------------------------------------------------------- */
 
 static void on_end_of_transport(sp_stream_t *stream) {
   stream->eof = true;

@@ -58,8 +58,7 @@ static void finish_if_both_ended(sp__relay_t *relay) {
     finish(relay, 0);
 }
 
-/* -- stream to plain
- * ---------------------------------------------------------------------------------- */
+/* -- stream to plain --------------------------------------------------------------------------- */
 
 bool sp__relay_takes_data(const sp_stream_t *stream) { return stream->relay && stream->relay->out; }
 
@@ -136,8 +135,7 @@ void sp__relay_gone(sp_stream_t *stream, int status) {
     finish(stream->relay, status);
 }
 
-/* -- plain to stream
- * ---------------------------------------------------------------------------------- */
+/* -- plain to stream --------------------------------------------------------------------------- */
 
 static void on_plain_alloc(uv_handle_t *plain, size_t suggested, uv_buf_t *buffer) {
   (void)suggested;
@@ -190,9 +188,7 @@ void sp__relay_drained(sp_stream_t *to) {
     break_off(relay, status);
 }
 
-/* -- both
- * -------------------------------------------------------------------------------------------------
- */
+/* -- both -------------------------------------------------------------------------------------- */
 
 static sp__relay_t *relay_new(sp_stream_t *stream, uv_stream_t *plain, int ways, sp_pipe_cb done) {
   sp__relay_t *relay = sp__zalloc(sizeof *relay);

@@ -26,7 +26,7 @@ void sp__settings_of(sp__settings_t *settings, const sp_options_t *options) {
   };
 }
 
-/* -- what is to be done, in order ------------------------------------------------------------- */
+/* -- what is to be done, in order -------------------------------------------------------------- */
 
 /* One step of a stream's life: at the end of the callback in which something changed, or at the
  * loop's next turn. Nothing here runs inside a call of the user's. */
@@ -187,8 +187,7 @@ void sp__stream_cool(sp__loop_t *loop) {
   }
 }
 
-/* -- settings and facts --------------------------------------------------------------------------
- */
+/* -- settings and facts ------------------------------------------------------------------------ */
 
 void sp_stream_on(sp_stream_t *stream, const sp_stream_events_t *events, void *data) {
   stream->events = events ? *events : (sp_stream_events_t){0};
@@ -240,6 +239,3 @@ sp_pair_t *sp_stream_pair(const sp_stream_t *stream) { return stream->pair; }
 uv_stream_t *sp_stream_transport(const sp_stream_t *stream) { return stream->io; }
 uv_loop_t *sp_stream_loop(const sp_stream_t *stream) { return stream->loop->uv; }
 sp_stream_t *sp_stream_of(const sp_pair_t *pair) { return pair->owner; }
-struct sp_server *sp_stream_server(const sp_stream_t *stream) {
-  return stream->server;
-}

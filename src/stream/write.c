@@ -14,8 +14,7 @@
 
 #define SMALL 8192u /* writes below this are joined with their neighbours */
 
-/* -- chunks: copies of what was sent
- * ---------------------------------------------------------------- */
+/* -- chunks: copies of what was sent ----------------------------------------------------------- */
 
 /* Only its address counts: it tells a chunk from a user's request. */
 static void chunk_mark(sp_write_t *request, int status) { (void)request, (void)status; }
@@ -90,8 +89,7 @@ static int queue_copy(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   return 0;
 }
 
-/* -- encrypting ----------------------------------------------------------------------------------
- */
+/* -- encrypting -------------------------------------------------------------------------------- */
 
 /* The first n queued bytes are encrypted. */
 static void consume(sp_stream_t *stream, size_t n) {
@@ -148,8 +146,7 @@ static int encrypt(sp_stream_t *stream) {
   return 0;
 }
 
-/* -- the transport
- * --------------------------------------------------------------------------------- */
+/* -- the transport ----------------------------------------------------------------------------- */
 
 static void on_landed(void *owner, int status) {
   sp_stream_t *stream = owner;
@@ -248,8 +245,7 @@ void sp__stream_flush(sp_stream_t *stream) {
   sp__stream_flush_lent(stream);
 }
 
-/* -- the program's side
- * ------------------------------------------------------------------------------ */
+/* -- the program's side ------------------------------------------------------------------------ */
 
 size_t sp__stream_pending(const sp_stream_t *stream) {
   return stream->queued + (stream->pair ? stream->pair->ahead : 0);
@@ -337,8 +333,7 @@ int sp__stream_push(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   return sp__stream_pending(stream) < stream->high_water;
 }
 
-/* -- callbacks
- * ---------------------------------------------------------------------------------------- */
+/* -- callbacks --------------------------------------------------------------------------------- */
 
 static void cancel(sp_stream_t *stream, sp__queue_t *queue, int status) {
   sp_write_t *request;
