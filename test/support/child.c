@@ -240,6 +240,8 @@ int child_wait(child_t *child) {
   return child->status;
 }
 
+int child_pid(const child_t *child) { return uv_process_get_pid(&child->process); }
+
 void child_kill(child_t *child, int signal) {
   if (!child->exited)
     uv_process_kill(&child->process, signal);

@@ -37,6 +37,7 @@ bool child_said(const child_t *child, const char *words); /* on either */
 /* Runs the loop until the child said the words, or until it ended: whether it said them. */
 bool child_wait_for(child_t *child, const char *words);
 
+int child_pid(const child_t *child);
 void child_kill(child_t *child, int signal);
 bool child_ended(const child_t *child); /* its outputs too */
 
