@@ -153,8 +153,7 @@ void duo_part(duo_t *duo) {
     sp_stream_destroy(duo->client);
   sp_server_destroy_all(duo->server);
   sp_server_close(duo->server, on_server_close);
-  stage_run(duo->stage);
-  assert_true(duo->server_closed);
+  STAGE_UNTIL(duo->stage, duo->server_closed && !duo->client);
   assert_null(duo->client);
   assert_null(duo->accepted);
 }
