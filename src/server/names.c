@@ -28,22 +28,19 @@ static size_t position(const sp__names_t *names, const char *name, size_t n, int
   return low;
 }
 
-/* A host name, or "*." and a host name of at least two labels. */
+/* A host name, or "*." and a host name. */
 static int normal(char room[256], const char *name) {
   size_t n = strlen(name);
   if (!n || n > 254)
     return SP_EOPTION;
   for (size_t i = 0; i <= n; i++)
     room[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
+  const char *host = strncmp(room, "*.", 2) ? room : room + 2;
+  if (!sp__is_host_name(host) || sp__is_address(host))
+    return SP_EOPTION;
   if (room[n - 1] == '.')
     room[n - 1] = '\0';
-  const char *host = room;
-  if (!strncmp(room, "*.", 2)) {
-    host = room + 2;
-    if (!strchr(host, '.'))
-      return SP_EOPTION;
-  }
-  return sp__is_host_name(host) && !sp__is_address(host) ? 0 : SP_EOPTION;
+  return 0;
 }
 
 static void remove_at(sp__names_t *names, size_t at) {
