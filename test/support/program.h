@@ -34,7 +34,7 @@ void talker_wait_close(talker_t *talker);
 typedef struct program {
   fixture_t *f;
   child_t *child;
-  talker_t talks[8];
+  talker_t talks[64];
   size_t count;
   bool mute; /* the server takes what comes and says nothing */
 } program_t;
