@@ -295,6 +295,41 @@ static void a_client_learns_late_that_a_certificate_is_required(void **state) {
   ASSERT_HAS(m.server.error.text, "sent no certificate");
 }
 
+/* Signs with whatever: nobody has the key that belongs to the certificate (K13). */
+static int sign_badly(sp_pair_t *pair, uint16_t scheme, const uint8_t *message, size_t n,
+                      void *data) {
+  (void)scheme;
+  (void)data;
+  return sp_pair_sign_with(pair, message, n < 64 ? n : 64);
+}
+
+static void a_certificate_without_its_key_is_none(void **state) {
+  (void)state;
+  const pki_set_t *s = pki_default();
+  const sp_hooks_t hooks = {.sign = sign_badly};
+  const char *root[] = {s->root->cert_pem, NULL};
+  for (int i = 0; i < 2; i++) {
+    sp_protocol_t version = i ? SP_TLS1_3 : SP_TLS1_2;
+    meeting_t m =
+        meeting_hold(SP_OPTIONS(.key = s->server->key_pem, .cert = s->server->cert_pem, .ca = root,
+                                .request_cert = SP_YES, .max_version = version),
+                     SP_OPTIONS(.ca = root, .server_name = "localhost", .cert = s->client->cert_pem,
+                                .hooks = hooks));
+    assert_string_equal(m.server.log, "secure(SP_EPROTOCOL) close");
+    assert_false(m.server.authorized);
+    assert_string_equal(sp_alert_name(m.server.error.alert), "decrypt_error");
+    assert_string_equal(m.client.log,
+                        i ? "secure error(SP_EALERT) close" : "secure(SP_EALERT) close");
+    m = meeting_hold(
+        SP_OPTIONS(.cert = s->server->cert_pem, .hooks = hooks, .max_version = version),
+        SP_OPTIONS(.ca = root, .server_name = "localhost", .reject_unauthorized = SP_NO));
+    assert_string_equal(m.client.log, "secure(SP_EPROTOCOL) close");
+    assert_false(m.client.authorized);
+    assert_string_equal(sp_alert_name(m.client.error.alert), "decrypt_error");
+    assert_string_equal(m.server.log, "secure(SP_EALERT) close");
+  }
+}
+
 /* -- the bounds of validity (K02) -----------------------------------------------------------------
  */
 
@@ -420,6 +455,7 @@ int main(void) {
       cmocka_unit_test(server_judges_with_tls_1_3),
       cmocka_unit_test(four_ways_to_ask_for_a_certificate),
       cmocka_unit_test(a_client_learns_late_that_a_certificate_is_required),
+      cmocka_unit_test(a_certificate_without_its_key_is_none),
       cmocka_unit_test(both_ends_of_the_validity_belong_to_it),
       cmocka_unit_test(times_of_odd_form_are_refused),
       cmocka_unit_test(without_ca_the_systems_roots_count),
