@@ -104,10 +104,12 @@ static void consume(sp_stream_t *stream, size_t n) {
     if (request->size)
       return;
     sp__queue_take(&stream->queue);
-    if (is_chunk(request))
+    if (is_chunk(request)) {
       chunk_put(stream->loop, (sp__chunk_t *)request);
-    else
-      sp__queue_add(&stream->sent, request);
+      continue;
+    }
+    request->size = (size_t)sp_pair_bytes_out(stream->pair); /* from here on: where it ends */
+    sp__queue_add(&stream->sent, request);
   }
 }
 
@@ -131,7 +133,7 @@ static const uint8_t *next_bytes(const sp_stream_t *stream, size_t *n) {
 
 /* Below 0: the pair failed. */
 static int encrypt(sp_stream_t *stream) {
-  while (stream->queue.first) {
+  while (stream->queue.first && stream->pair->secure) { /* even an empty write waits for it */
     size_t n, took = 0;
     const uint8_t *bytes = next_bytes(stream, &n);
     int status = sp_pair_cleartext_in(stream->pair, bytes, n, &took);
@@ -148,16 +150,29 @@ static int encrypt(sp_stream_t *stream) {
 
 /* -- the transport ----------------------------------------------------------------------------- */
 
+/* Requests whose bytes all left are done. The difference is right also when a size_t wrapped. */
+static void settle_sent(sp_stream_t *stream) {
+  size_t left = (size_t)sp_pair_bytes_out(stream->pair) - stream->pair->ahead;
+  while (stream->sent.first && left - stream->sent.first->size <= SIZE_MAX / 2) {
+    sp_write_t *request = sp__queue_take(&stream->sent);
+    request->status = 0;
+    sp__queue_add(&stream->done, request);
+  }
+}
+
 static void on_landed(void *owner, int status) {
   sp_stream_t *stream = owner;
   sp__loop_t *loop = stream->loop;
   stream->flight = NULL;
   sp__loop_enter(loop);
-  sp_pair_encrypted_sent(stream->pair, stream->flight_size);
-  stream->answered = !stream->secure; /* the handshake may have waited for room */
-  sp__stream_touch(stream);
-  if (status < 0)
+  if (status < 0) {
     sp__stream_fail_transport(stream, status, "writing");
+  } else {
+    sp_pair_encrypted_sent(stream->pair, stream->flight_size);
+    settle_sent(stream);
+    stream->answered = !stream->secure; /* the handshake may have waited for room */
+    sp__stream_touch(stream);
+  }
   sp__stream_put_off(stream);
   sp__loop_leave(loop);
 }
@@ -206,17 +221,6 @@ static void pump(sp_stream_t *stream) {
   }
   if (status < 0)
     sp__stream_fail(stream, sp_pair_error(stream->pair));
-}
-
-/* Requests whose bytes all left are done. */
-static void settle_sent(sp_stream_t *stream) {
-  sp_write_t *request;
-  if (stream->pair->ahead)
-    return;
-  while ((request = sp__queue_take(&stream->sent))) {
-    request->status = 0;
-    sp__queue_add(&stream->done, request);
-  }
 }
 
 /* Whether the transport may be given something: a hook may have destroyed the stream. */
