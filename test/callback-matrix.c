@@ -467,13 +467,25 @@ static void make_contexts(play_t *play, sp_protocol_t version) {
 
 /* -- the play --------------------------------------------------------------------------------- */
 
-static bool is_set(const play_t *play) {
+static void react(actor_t *actor, fixture_event_t event, int status);
+
+static actor_t *connect_one(play_t *play) {
+  actor_t *client = fixture_connect(play->f, SP_OPTIONS(.host = "127.0.0.1", .port = play->f->port,
+                                                        .context = play->client_context,
+                                                        .server_name = "localhost"));
+  client->react = react;
+  return client;
+}
+
+static bool is_set(play_t *play) {
   const actor_t *all[] = {play->client, server_of(play)};
   for (int i = 0; i < 2; i++)
     if (!all[i] || !all[i]->stream || all[i]->statuses[ON_SECURE] || !all[i]->counts[ON_SECURE])
       return false;
   if (!play->row->second)
     return true;
+  if (!play->client2) /* one after the other, so that it is clear who belongs to whom */
+    play->client2 = connect_one(play);
   return play->client2->counts[ON_SECURE] && fixture_served(play->f, 1);
 }
 
@@ -547,10 +559,7 @@ static void probe(play_t *play) {
 static void on_turn(uv_idle_t *idle) {
   play_t *play = idle->data;
   if (play->row->drops && !play->client2 && is_set(play)) {
-    play->client2 = fixture_connect(play->f, SP_OPTIONS(.host = "127.0.0.1", .port = play->f->port,
-                                                        .context = play->client_context,
-                                                        .server_name = "localhost"));
-    play->client2->react = react;
+    play->client2 = connect_one(play);
   }
   if (!play->acted)
     return;
@@ -582,18 +591,6 @@ static bool is_done(fixture_t *f) {
   return play->stage == 2 && (!f->server || !sp_server_connections(f->server));
 }
 
-static void connect_first(play_t *play) {
-  const sp_options_t *options =
-      SP_OPTIONS(.host = "127.0.0.1", .port = play->f->port, .context = play->client_context,
-                 .server_name = "localhost");
-  play->client = fixture_connect(play->f, options);
-  play->client->react = react;
-  if (play->row->second) {
-    play->client2 = fixture_connect(play->f, options);
-    play->client2->react = react;
-  }
-}
-
 static void check_end(const play_t *play) {
   assert_true(play->acted);
   assert_int_equal(play->big_done, play->big_taken);
@@ -616,7 +613,7 @@ static void run(const row_t *row, const action_t *action, sp_role_t role, sp_pro
   fixture_serve(play->f,
                 SP_OPTIONS(.context = play->server_context, .max_connections = row->drops));
   sp_server_on_drop(play->f->server, on_drop);
-  connect_first(play);
+  play->client = connect_one(play);
   uv_idle_init(&play->f->loop, &play->idle);
   play->idle.data = play;
   uv_idle_start(&play->idle, on_turn);
