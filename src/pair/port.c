@@ -129,7 +129,10 @@ size_t sp__pair_record_room(const sp_pair_t *pair) {
   size_t overhead =
       SSL_version(pair->ssl) == TLS1_3_VERSION ? RECORD_OVERHEAD_1_3 : RECORD_OVERHEAD_1_2;
   size_t room = sp__pair_room(pair);
-  return room > overhead ? room - overhead : 0;
+  if (room <= overhead)
+    return 0;
+  room -= overhead;
+  return room < RUNT && pair->ahead ? 0 : room; /* with nothing ahead nothing makes more room */
 }
 
 /* How much of n bytes fits into one record and that record into the room that is left. */
@@ -139,9 +142,7 @@ static size_t record_size(const sp_pair_t *pair, size_t n) {
     return pair->retry <= n && pair->retry <= room ? pair->retry : 0;
   if (n > RECORD_MAX)
     n = RECORD_MAX;
-  if (n <= room)
-    return n;
-  return room < RUNT && pair->ahead ? 0 : room; /* with nothing ahead nothing makes more room */
+  return n < room ? n : room;
 }
 
 static int write_records(sp_pair_t *pair, const uint8_t *bytes, size_t n, size_t *took) {
