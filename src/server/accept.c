@@ -1,11 +1,13 @@
 /* Taking connections: so many a turn, and never more than there is room for. */
 #include <errno.h>
-#include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "pair/pair.h"
 #include "server/server.h"
+
+#define PAUSE 100 /* milliseconds until accept is tried again that failed for lack of something */
 
 /* -- what a stream asks of its server ---------------------------------------------------------- */
 
@@ -37,7 +39,7 @@ static void drop(sp_server_t *server, int status) {
 }
 
 static uv_stream_t *io_new(sp_server_t *server) {
-  bool is_pipe = server->listener->handle.type == UV_NAMED_PIPE;
+  bool is_pipe = server->listener->is_pipe;
   uv_stream_t *io = sp__alloc(is_pipe ? sizeof(uv_pipe_t) : sizeof(uv_tcp_t));
   if (!io)
     return NULL;
@@ -46,6 +48,11 @@ static uv_stream_t *io_new(sp_server_t *server) {
   else
     (void)uv_tcp_init(server->loop->uv, (uv_tcp_t *)io);
   return io;
+}
+
+static int open_io(uv_stream_t *io, int fd) {
+  return io->type == UV_NAMED_PIPE ? uv_pipe_open((uv_pipe_t *)io, fd)
+                                   : uv_tcp_open((uv_tcp_t *)io, fd);
 }
 
 static int greet(sp_server_t *server, uv_stream_t *io) {
@@ -68,83 +75,74 @@ static int greet(sp_server_t *server, uv_stream_t *io) {
   return 0;
 }
 
-static void take(sp_server_t *server) {
-  uv_stream_t *io = io_new(server);
-  if (!io) {
-    server->accept_waiting = true; /* the client stays where it is until there is memory */
-    sp__loop_at_turn_end(server->loop, &server->work, true);
-    drop(server, UV_ENOMEM);
-    return;
+/* Takes the client over, or closes it. */
+static int take(sp_server_t *server, int fd) {
+  if (server->max_connections && server->connections >= server->max_connections) {
+    (void)close(fd);
+    return UV_ECONNREFUSED;
   }
-  int status = uv_accept(&server->listener->stream, io);
-  if (status == 0 && server->max_connections && server->connections >= server->max_connections)
-    status = UV_ECONNREFUSED;
-  if (status == 0)
+  uv_stream_t *io = io_new(server);
+  int status = io ? open_io(io, fd) : UV_ENOMEM;
+  if (status < 0)
+    (void)close(fd);
+  else
     status = greet(server, io);
-  if (status == 0)
-    return;
-  uv_close((uv_handle_t *)io, free_io);
-  drop(server, status);
-}
-
-/* -- no more descriptors ----------------------------------------------------------------------- */
-
-/*
- * libuv keeps a spare descriptor to take a client just to close it, so that a listener that is
- * always readable does not spin; once that trick has failed, it spins inside libuv for as long as
- * accept fails. Our own spare one, given up, lets the next accept succeed.
- */
-static void give_up_spare(sp_server_t *server) {
-  if (server->spare_fd < 0)
-    return;
-  (void)close(server->spare_fd);
-  server->spare_fd = -1;
-  server->accepted = server->accepts_per_turn; /* the next client waits in the listener */
-  sp__loop_at_turn_end(server->loop, &server->work, true);
-}
-
-static void take_spare(sp_server_t *server) {
-  if (server->listener && server->spare_fd < 0)
-    server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
-static void on_failed_accept(sp_server_t *server, int status) {
-  if (status == UV_EMFILE || status == UV_ENFILE)
-    give_up_spare(server);
-  drop(server, status);
+  if (status < 0 && io)
+    uv_close((uv_handle_t *)io, free_io);
+  return status;
 }
 
 /* -- the listener ------------------------------------------------------------------------------ */
 
-void sp__server_on_work(sp__work_t *work) {
-  sp_server_t *server = SP__OF(work, sp_server_t, work);
-  server->accepted = 0;
-  take_spare(server);
-  if (server->accept_waiting && server->listener) {
-    server->accept_waiting = false;
-    server->accepted = 1;
-    sp__loop_at_turn_end(server->loop, &server->work, false);
-    take(server);
-  }
-  sp__server_finish(server);
+/* What accept(2) says of one client, not of the listener. */
+static bool is_clients_fault(int number) {
+  static const int numbers[] = {EINTR,       ECONNABORTED, EPROTO,       ENETDOWN,
+                                ENOPROTOOPT, EHOSTDOWN,    ENONET,       EHOSTUNREACH,
+                                EOPNOTSUPP,  ENETUNREACH,  ECONNREFUSED, ETIMEDOUT};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    if (number == numbers[i])
+      return true;
+  return false;
 }
 
-/* A client that is not taken here stays in the listener, and libuv stops polling until it is. */
-void sp__server_on_connection(uv_stream_t *listener, int status) {
-  sp_server_t *server = listener->data;
-  sp__loop_t *loop = server->loop;
-  sp__loop_retain(loop);
-  sp__loop_enter(loop);
-  if (status < 0) {
-    on_failed_accept(server, status);
-  } else if (server->accepted >= server->accepts_per_turn) {
-    server->accept_waiting = true;
-    sp__loop_at_turn_end(loop, &server->work, true);
-  } else {
-    server->accepted++;
-    sp__loop_at_turn_end(loop, &server->work, false);
-    take(server);
+static void on_pause_over(uv_timer_t *timer) {
+  sp__listener_t *listener = SP__OF(timer, sp__listener_t, pause);
+  (void)uv_poll_start(&listener->poll, UV_READABLE, sp__server_on_readable);
+}
+
+/* Out of descriptors or memory: the clients stay where they are, and the loop does not spin. */
+static void pause_accepting(sp__listener_t *listener) {
+  (void)uv_poll_stop(&listener->poll);
+  (void)uv_timer_start(&listener->pause, on_pause_over, PAUSE, 0);
+}
+
+/* Whether to go on. */
+static bool accept_one(sp_server_t *server) {
+  int fd = accept4(server->listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd >= 0) {
+    int status = take(server, fd);
+    if (status < 0)
+      drop(server, status);
+    return true;
   }
+  if (errno == EAGAIN || is_clients_fault(errno))
+    return errno != EAGAIN;
+  int status = -errno;
+  pause_accepting(server->listener);
+  drop(server, status);
+  return false;
+}
+
+/* So many a turn; who is left makes the listener readable in the next one. */
+void sp__server_on_readable(uv_poll_t *poll, int status, int events) {
+  sp_server_t *server = SP__OF(poll, sp__listener_t, poll)->server;
+  sp__loop_t *loop = server->loop;
+  (void)events;
+  sp__loop_enter(loop);
+  if (status < 0) /* libuv stopped to watch; what it is about is accept's to tell */
+    pause_accepting(server->listener);
+  for (unsigned i = 0; i < server->accepts_per_turn && server->listener; i++)
+    if (!accept_one(server))
+      break;
   sp__loop_leave(loop);
-  sp__loop_release(loop);
 }

@@ -1,6 +1,5 @@
 /* Where a server listens. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -18,27 +17,64 @@ static int check_fresh(const sp_server_t *server, sp_error_t *why) {
   return 0;
 }
 
-static void free_listener(uv_handle_t *handle) { sp__free(handle); }
-
-/* Each try has a listener of its own, so that a server may try another port. */
-static sp__listener_t *listener_new(sp_server_t *server) {
-  sp__listener_t *listener = sp__zalloc(sizeof *listener);
-  if (listener)
-    listener->handle.data = server;
-  return listener;
+static void on_closed(uv_handle_t *handle) {
+  sp__listener_t *listener = handle->data;
+  sp_server_t *server = listener->server;
+  sp__loop_t *loop = server->loop;
+  if (--listener->closing)
+    return;
+  sp__free(listener->path);
+  sp__free(listener);
+  server->listener_closed = true;
+  sp__loop_enter(loop);
+  sp__server_finish(server);
+  sp__loop_leave(loop);
 }
 
-/* Takes the listener over, or closes it. */
-static int start(sp_server_t *server, sp__listener_t *listener, int status) {
-  if (status == 0)
-    status = uv_listen(&listener->stream, server->backlog, sp__server_on_connection);
+/* From here on nobody can connect; the memory goes when libuv is done with it. */
+void sp__listener_close(sp__listener_t *listener) {
+  (void)uv_poll_stop(&listener->poll);
+  if (listener->path)
+    (void)unlink(listener->path);
+  (void)close(listener->fd);
+  listener->closing = 2;
+  uv_close((uv_handle_t *)&listener->poll, on_closed);
+  uv_close((uv_handle_t *)&listener->pause, on_closed);
+}
+
+static int watch(sp_server_t *server, sp__listener_t *listener) {
+  int status = uv_poll_init(server->loop->uv, &listener->poll, listener->fd);
+  if (status < 0)
+    return status;
+  (void)uv_timer_init(server->loop->uv, &listener->pause);
+  listener->poll.data = listener->pause.data = listener;
+  (void)uv_poll_start(&listener->poll, UV_READABLE, sp__server_on_readable);
+  return 0;
+}
+
+/* Listens on a bound socket, which on an error stays the caller's. `path` is copied. */
+static int start(sp_server_t *server, int fd, const char *path, bool is_pipe) {
+  sp__listener_t *listener = sp__zalloc(sizeof *listener);
+  int status = UV_ENOMEM;
+  if (!listener)
+    return status;
+  listener->server = server;
+  listener->fd = fd;
+  listener->is_pipe = is_pipe;
+  if (!path || (listener->path = sp__copy_text(path)))
+    status = listen(fd, server->backlog) < 0 ? -errno : watch(server, listener);
   if (status < 0) {
-    uv_close(&listener->handle, free_listener);
+    sp__free(listener->path);
+    sp__free(listener);
     return status;
   }
   server->listener = listener;
-  server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC); /* -1 is fine: see accept.c */
   return 0;
+}
+
+static int socket_new(int *fd, int family) {
+  *fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  return *fd < 0 ? -errno : 0;
 }
 
 /* -- TCP --------------------------------------------------------------------------------------- */
@@ -63,31 +99,33 @@ static int resolve(struct sockaddr_storage *address, const char *host, int port,
   return 0;
 }
 
-/* libuv of this age has no flag for it: the option is set on the socket before it is bound. */
-static int set_reuse_port(uv_tcp_t *tcp) {
-  uv_os_fd_t fd;
-  int on = 1, status = uv_fileno((uv_handle_t *)tcp, &fd);
-  if (status == 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
-    status = -errno;
+static int set(int fd, int level, int option, int value) {
+  return setsockopt(fd, level, option, &value, sizeof value) < 0 ? -errno : 0;
+}
+
+static int set_up(const sp_server_t *server, int fd, int family) {
+  int status = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (status == 0 && server->reuse_port)
+    status = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (status == 0 && family == AF_INET6)
+    status = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, server->ipv6_only);
   return status;
 }
 
-static int bind_tcp(sp_server_t *server, uv_tcp_t *tcp, const struct sockaddr *address) {
-  unsigned flags = server->ipv6_only && address->sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0;
-  int status = server->reuse_port ? set_reuse_port(tcp) : 0;
-  return status < 0 ? status : uv_tcp_bind(tcp, address, flags);
-}
-
 static int listen_tcp(sp_server_t *server, const struct sockaddr *address) {
-  sp__listener_t *listener = listener_new(server);
-  if (!listener)
-    return UV_ENOMEM;
-  int status = uv_tcp_init_ex(server->loop->uv, &listener->tcp, address->sa_family);
-  if (status < 0) {
-    sp__free(listener); /* libuv undid what it did */
+  socklen_t size =
+      address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+  int fd, status = socket_new(&fd, address->sa_family);
+  if (status < 0)
     return status;
-  }
-  return start(server, listener, bind_tcp(server, &listener->tcp, address));
+  status = set_up(server, fd, address->sa_family);
+  if (status == 0 && bind(fd, address, size) < 0)
+    status = -errno;
+  if (status == 0)
+    status = start(server, fd, NULL, false);
+  if (status < 0)
+    (void)close(fd);
+  return status;
 }
 
 int sp_server_listen(sp_server_t *server, const char *host, int port, sp_error_t *why) {
@@ -108,19 +146,30 @@ int sp_server_listen(sp_server_t *server, const char *host, int port, sp_error_t
 
 /* -- Unix sockets ------------------------------------------------------------------------------ */
 
+static int listen_path(sp_server_t *server, const struct sockaddr_un *address) {
+  int fd, status = socket_new(&fd, AF_UNIX);
+  if (status < 0)
+    return status;
+  bool is_bound = bind(fd, (const struct sockaddr *)address, sizeof *address) == 0;
+  status = is_bound ? start(server, fd, address->sun_path, true) : -errno;
+  if (status < 0 && is_bound)
+    (void)unlink(address->sun_path);
+  if (status < 0)
+    (void)close(fd);
+  return status;
+}
+
 int sp_server_listen_path(sp_server_t *server, const char *path, sp_error_t *why) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
   int status = check_fresh(server, why);
   if (status < 0)
     return status;
-  if (!*path || strlen(path) >= sizeof((struct sockaddr_un *)0)->sun_path)
+  if (!*path || strlen(path) >= sizeof address.sun_path)
     return sp__fail(why, UV_ENAMETOOLONG, SP_US,
                     "path has %zu characters; a socket's name has 1 to %zu", strlen(path),
-                    sizeof((struct sockaddr_un *)0)->sun_path - 1);
-  sp__listener_t *listener = listener_new(server);
-  if (!listener)
-    return sp__fail_memory(why);
-  (void)uv_pipe_init(server->loop->uv, &listener->pipe, 0);
-  status = start(server, listener, uv_pipe_bind(&listener->pipe, path));
+                    sizeof address.sun_path - 1);
+  memcpy(address.sun_path, path, strlen(path) + 1);
+  status = listen_path(server, &address);
   if (status < 0)
     return sp__fail(why, status, SP_TRANSPORT, "cannot listen on %s: %s", path,
                     uv_strerror(status));
@@ -129,27 +178,20 @@ int sp_server_listen_path(sp_server_t *server, const char *path, sp_error_t *why
 
 /* -- descriptors ------------------------------------------------------------------------------- */
 
-static int open_fd(sp_server_t *server, int fd) {
-  uv_handle_type type = uv_guess_handle(fd);
-  if (type != UV_TCP && type != UV_NAMED_PIPE)
-    return UV_ENOTSOCK;
-  sp__listener_t *listener = listener_new(server);
-  if (!listener)
-    return UV_ENOMEM;
-  int status;
-  if (type == UV_TCP) {
-    (void)uv_tcp_init(server->loop->uv, &listener->tcp);
-    status = uv_tcp_open(&listener->tcp, fd);
-  } else {
-    (void)uv_pipe_init(server->loop->uv, &listener->pipe, 0);
-    status = uv_pipe_open(&listener->pipe, fd);
-  }
-  return start(server, listener, status);
+static int listen_fd(sp_server_t *server, int fd) {
+  struct sockaddr_storage address;
+  socklen_t size = sizeof address;
+  if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+    return -errno;
+  bool is_pipe = address.ss_family == AF_UNIX;
+  if (!is_pipe && address.ss_family != AF_INET && address.ss_family != AF_INET6)
+    return UV_EAFNOSUPPORT;
+  return start(server, fd, NULL, is_pipe);
 }
 
 int sp_server_listen_fd(sp_server_t *server, int fd, sp_error_t *why) {
   int status = check_fresh(server, why);
-  if (status == 0 && (status = open_fd(server, fd)) < 0)
+  if (status == 0 && (status = listen_fd(server, fd)) < 0)
     status = sp__fail(why, status, SP_TRANSPORT, "cannot listen on descriptor %d: %s", fd,
                       uv_strerror(status));
   return status;

@@ -1,8 +1,6 @@
 /* A server's life, its contexts and its counts. */
 #include "server/server.h"
 
-#include <unistd.h>
-
 #include "base/error.h"
 #include "base/memory.h"
 #include "context/context.h"
@@ -15,8 +13,6 @@
 /* -- life -------------------------------------------------------------------------------------- */
 
 static void server_free(sp_server_t *server) {
-  if (server->spare_fd >= 0)
-    (void)close(server->spare_fd);
   sp__list_remove(&server->work.node);
   sp_context_release(server->context);
   sp__names_free(&server->names);
@@ -57,14 +53,16 @@ static int make(sp_server_t *server, uv_loop_t *uv, const sp_options_t *given, s
   return 0;
 }
 
+/* A server that never listened goes away at the end of the turn in which it was closed. */
+static void on_work(sp__work_t *work) { sp__server_finish(SP__OF(work, sp_server_t, work)); }
+
 int sp_server_new(sp_server_t **made, uv_loop_t *uv, sp_secure_cb on_secure, sp_error_t *why,
                   const sp_options_t *options) {
   sp_server_t *server = sp__zalloc(sizeof *server);
   if (!server)
     return sp__fail_memory(why);
   server->on_secure = on_secure;
-  server->spare_fd = -1;
-  server->work.run = sp__server_on_work;
+  server->work.run = on_work;
   sp__list_init(&server->work.node);
   sp__list_init(&server->streams);
   int status = make(server, uv, options, why);
@@ -86,23 +84,13 @@ void sp__server_finish(sp_server_t *server) {
   server_free(server);
 }
 
-static void on_listener_closed(uv_handle_t *handle) {
-  sp_server_t *server = handle->data;
-  sp__loop_t *loop = server->loop;
-  sp__free(handle);
-  server->listener_closed = true;
-  sp__loop_enter(loop);
-  sp__server_finish(server);
-  sp__loop_leave(loop);
-}
-
 int sp_server_close(sp_server_t *server, sp_server_cb on_close) {
   if (server->closing)
     return UV_EALREADY;
   server->closing = true;
   server->on_close = on_close;
   if (server->listener) {
-    uv_close(&server->listener->handle, on_listener_closed);
+    sp__listener_close(server->listener);
     server->listener = NULL;
   } else {
     server->listener_closed = true;
@@ -151,7 +139,7 @@ void sp_server_on_drop(sp_server_t *server, sp_drop_cb on_drop) { server->on_dro
 int sp_server_address(const sp_server_t *server, char *room, size_t size, int *port) {
   if (!server->listener)
     return UV_EBADF;
-  return sp__address_of(&server->listener->stream, false, room, size, port);
+  return sp__address_of_fd(server->listener->fd, room, size, port);
 }
 
 int sp_server_port(const sp_server_t *server) {
@@ -161,13 +149,17 @@ int sp_server_port(const sp_server_t *server) {
 }
 
 void sp_server_ref(sp_server_t *server) {
-  if (server->listener)
-    uv_ref(&server->listener->handle);
+  if (!server->listener)
+    return;
+  uv_ref((uv_handle_t *)&server->listener->poll);
+  uv_ref((uv_handle_t *)&server->listener->pause);
 }
 
 void sp_server_unref(sp_server_t *server) {
-  if (server->listener)
-    uv_unref(&server->listener->handle);
+  if (!server->listener)
+    return;
+  uv_unref((uv_handle_t *)&server->listener->poll);
+  uv_unref((uv_handle_t *)&server->listener->pause);
 }
 
 void sp_server_set_data(sp_server_t *server, void *data) { server->data = data; }

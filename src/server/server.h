@@ -11,11 +11,19 @@
 #include "server/names.h"
 #include "stream/stream.h"
 
-typedef union sp__listener {
-  uv_handle_t handle;
-  uv_stream_t stream;
-  uv_tcp_t tcp;
-  uv_pipe_t pipe;
+/*
+ * A listening socket. It is only watched by libuv, and accept is our own call: a libuv listener
+ * calls accept for as long as it fails for lack of something, and when descriptors run out it may
+ * also close clients without a word.
+ */
+typedef struct sp__listener {
+  struct sp_server *server;
+  uv_poll_t poll;
+  uv_timer_t pause; /* until accept is tried again */
+  int fd;
+  unsigned closing; /* handles still to close */
+  bool is_pipe;
+  char *path; /* to be removed on close; NULL: none */
 } sp__listener_t;
 
 struct sp_server {
@@ -31,16 +39,17 @@ struct sp_server {
   size_t connections, max_connections;
   sp__work_t work;
   sp__listener_t *listener; /* NULL while it does not listen */
-  int backlog, spare_fd;    /* spare_fd: given up to get rid of a client when there are no more */
-  unsigned accepts_per_turn, handshakes_per_turn, accepted;
+  int backlog;
+  unsigned accepts_per_turn, handshakes_per_turn;
   bool ipv6_only, reuse_port;
-  bool accept_waiting; /* a client waits in the listener for a later turn */
   bool closing, listener_closed, told;
 };
 
+/* listen.c */
+void sp__listener_close(sp__listener_t *listener);
+
 /* accept.c */
-void sp__server_on_connection(uv_stream_t *listener, int status);
-void sp__server_on_work(sp__work_t *work);
+void sp__server_on_readable(uv_poll_t *poll, int status, int events);
 
 /* server.c: goes away when it was closed and the last connection is gone */
 void sp__server_finish(sp_server_t *server);

@@ -1,8 +1,10 @@
 /* Addresses of either end as text. */
 #include "stream/address.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "stream/stream.h"
 
@@ -49,6 +51,25 @@ int sp__address_of(const uv_stream_t *io, bool remote, char *room, size_t size, 
   struct sockaddr *name = (struct sockaddr *)&address;
   status = remote ? uv_tcp_getpeername(tcp, name, &length) : uv_tcp_getsockname(tcp, name, &length);
   return status < 0 ? status : sp__address_text(name, room, size, port);
+}
+
+int sp__address_of_fd(int fd, char *room, size_t size, int *port) {
+  struct sockaddr_storage address = {0};
+  socklen_t length = sizeof address;
+  int unused;
+  if (!port)
+    port = &unused;
+  *port = 0;
+  if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+    return -errno;
+  if (address.ss_family != AF_UNIX)
+    return sp__address_text((struct sockaddr *)&address, room, size, port);
+  const char *path = ((const struct sockaddr_un *)(const void *)&address)->sun_path;
+  size_t n = strlen(path);
+  if (n >= size)
+    return UV_ENOBUFS;
+  memcpy(room, path, n + 1);
+  return 0;
 }
 
 int sp_stream_local(const sp_stream_t *stream, char *room, size_t size, int *port) {

@@ -12,4 +12,7 @@ int sp__address_text(const struct sockaddr *address, char *room, size_t size, in
 /* The local or remote address of a TCP handle, or the path of a pipe (port 0). */
 int sp__address_of(const uv_stream_t *io, bool remote, char *room, size_t size, int *port);
 
+/* The local address of a socket. */
+int sp__address_of_fd(int fd, char *room, size_t size, int *port);
+
 #endif
