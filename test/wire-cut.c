@@ -17,7 +17,7 @@
 
 #include "support/allocations.h"
 #include "support/couple.h"
-#include "support/raw.h"
+#include "support/liar.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define STRIDE 7
@@ -153,104 +153,6 @@ static void byte_by_byte_in_memory(void **state) {
     cost_t bytewise = cost_now();
     assert_linear(&whole, &bytewise, &start, &whole, "in memory");
   }
-}
-
-/* -- over sockets: a pair behind a plain handle
- * ------------------------------------------------------ */
-
-typedef enum manner_of_end { BY_FIN, BY_RESET, NO_END } manner_of_end_t;
-
-typedef struct liar {
-  sp_pair_t *pair;
-  sp_context_t *context;
-  raw_t *raw;
-  size_t limit; /* so many bytes it sends, then it ends */
-  manner_of_end_t end;
-  bool ended, trickle; /* trickle: one byte a turn of the loop */
-  bool complete;       /* it said all that it had to say */
-  size_t burst;        /* bytes in a segment; 0: no limit */
-  uint8_t pending[8192];
-  size_t pending_size, sent;
-  uv_idle_t turn;
-} liar_t;
-
-static void liar_finish(liar_t *liar) {
-  liar->ended = true;
-  if (liar->end == BY_FIN)
-    raw_fin(liar->raw);
-  else if (liar->end == BY_RESET)
-    raw_reset(liar->raw);
-}
-
-static void liar_send(liar_t *liar, size_t n) {
-  size_t rest = liar->limit - liar->sent;
-  if (n > rest)
-    n = rest;
-  for (size_t at = 0, step; at < n; at += step) {
-    step = liar->burst && liar->burst < n - at ? liar->burst : n - at;
-    raw_send(liar->raw, liar->pending + at, step);
-  }
-  liar->sent += n;
-  liar->pending_size -= n;
-  memmove(liar->pending, liar->pending + n, liar->pending_size);
-  bool secure = sp_pair_state(liar->pair) & SP_PAIR_SECURE;
-  liar->complete = secure && !liar->pending_size;
-  if (!liar->ended && liar->end != NO_END && (liar->sent == liar->limit || liar->complete))
-    liar_finish(liar);
-}
-
-static void liar_pump(liar_t *liar) {
-  const void *bytes;
-  size_t n;
-  while ((n = sp_pair_encrypted_out(liar->pair, &bytes))) {
-    assert_true(liar->pending_size + n <= sizeof liar->pending);
-    memcpy(liar->pending + liar->pending_size, bytes, n);
-    liar->pending_size += n;
-    sp_pair_encrypted_sent(liar->pair, n);
-  }
-  if (!liar->trickle && !liar->ended)
-    liar_send(liar, liar->pending_size);
-}
-
-static void on_turn(uv_idle_t *turn) {
-  liar_t *liar = turn->data;
-  if (liar->pending_size && !liar->ended)
-    liar_send(liar, 1);
-  if (liar->raw->closed || uv_is_closing((uv_handle_t *)&liar->raw->tcp))
-    uv_close((uv_handle_t *)turn, NULL);
-}
-
-static void liar_hears(raw_t *raw) {
-  liar_t *liar = raw->data;
-  uint8_t room[1000];
-  size_t got, size = raw->got_size;
-  raw->got_size = 0; /* the room serves again */
-  if (!liar->pair)
-    return;
-  if (sp_pair_encrypted_in(liar->pair, raw->got, size) == 0)
-    (void)sp_pair_cleartext_out(liar->pair, room, sizeof room, &got);
-  (void)sp_pair_encrypted_release(liar->pair);
-  if (sp_pair_state(liar->pair) & SP_PAIR_PEER_ENDED)
-    (void)sp_pair_end(liar->pair);
-  liar_pump(liar);
-}
-
-static void liar_opens(raw_t *raw) {
-  liar_t *liar = raw->data;
-  sp_role_t role = raw->raws->port ? SP_SERVER : SP_CLIENT;
-  liar->raw = raw;
-  raw->on_bytes = liar_hears;
-  if (sp_pair_new(&liar->pair, liar->context, role, role == SP_CLIENT ? "localhost" : NULL, true,
-                  NULL) < 0)
-    fail_msg("no pair");
-  if (liar->trickle) {
-    assert_int_equal(uv_idle_init(&raw->raws->fixture->loop, &liar->turn), 0);
-    liar->turn.data = liar;
-    uv_idle_start(&liar->turn, on_turn);
-  }
-  liar_pump(liar);
-  if (!liar->limit && !liar->ended)
-    liar_finish(liar);
 }
 
 /* -- cuts over sockets
@@ -410,7 +312,7 @@ static const actor_t *meet_liar(fixture_t *f, raws_t *raws, sp_protocol_t versio
 static cost_t meet_slowly(sp_protocol_t version, sp_role_t victim, size_t burst, bool trickle) {
   raws_t raws;
   fixture_t *f = fixture_new();
-  liar_t liar = {.limit = SIZE_MAX, .end = NO_END, .burst = burst, .trickle = trickle};
+  liar_t liar = {.limit = SIZE_MAX, .end = NEVER, .burst = burst, .trickle = trickle};
   liar.context =
       victim == SP_SERVER ? couple_client_context(version) : couple_server_context(version);
   const actor_t *actor = meet_liar(f, &raws, version, victim, &liar);

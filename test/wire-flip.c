@@ -17,6 +17,7 @@
 #include <openssl/ssl.h>
 
 #include "support/couple.h"
+#include "support/liar.h"
 
 static const sp_protocol_t versions[] = {SP_TLS1_2, SP_TLS1_3};
 #define EACH_VERSION(v) for (const sp_protocol_t *v = versions; v < versions + 2; v++)
@@ -190,6 +191,110 @@ static void a_flipped_bit_in_each_clear_byte_of_a_hello(void **state) {
         fail_msg("version %#x byte %zu: secure", *version, byte);
       couple_free(&couple);
     }
+  }
+}
+
+/* -- W24: records that come twice, not at all, or in another order --------------------------------
+ */
+
+typedef enum mishap { TWICE, MISSING, SWAPPED, LATER_VERSION, MISHAPS } mishap_t;
+
+/* Three records wait for `bad`; the second one meets with the mishap. */
+static void apply(mishap_t mishap, side_t *bad, size_t size) {
+  uint8_t *second = bad->in.bytes + bad->in.taken + size, copy[200];
+  assert_int_equal(wire_left(&bad->in), 3 * size);
+  memcpy(copy, second, size);
+  if (mishap == TWICE)
+    memcpy(second + size, copy, size);
+  else if (mishap == MISSING)
+    memcpy(second, second + size, size);
+  else if (mishap == LATER_VERSION)
+    second[2] = 4;
+  if (mishap != SWAPPED)
+    return;
+  memcpy(second, second + size, size);
+  memcpy(second + size, copy, size);
+}
+
+static void records_out_of_order(void **state) {
+  (void)state;
+  EACH_VERSION(version)
+  for (int i = 0; i < 2 * MISHAPS; i++) {
+    couple_t couple;
+    keep(&couple, *version);
+    side_t *bad = i % 2 ? &couple.server : &couple.client;
+    side_t *good = i % 2 ? &couple.client : &couple.server;
+    size_t size = add_record(good, bad);
+    (void)add_record(good, bad);
+    (void)add_record(good, bad);
+    apply((mishap_t)(i / 2), bad, size);
+    couple_run(&couple, &plainly);
+    assert_int_equal(sp_pair_error(bad->pair)->status, SP_EPROTOCOL);
+    assert_int_equal(bad->got, (i / 2 == TWICE ? 2 : 1) * RECORD); /* what came before it */
+    assert_false(bad->wrong);
+    couple_free(&couple);
+  }
+}
+
+/* -- W24: over sockets
+ * --------------------------------------------------------------------------------- */
+
+static void say_three_things(liar_t *liar) {
+  const size_t *flip = liar->data;
+  (void)liar_says(liar, "one", 3, 0);
+  (void)liar_says(liar, "two", 3, *flip);
+  (void)liar_says(liar, "three", 5, 0);
+}
+
+static void hear_the_first_only(actor_t *actor, fixture_event_t event, int status) {
+  (void)status;
+  if (event == ON_DATA && (actor->n != 3 || memcmp(actor->bytes, "one", 3)))
+    fail_msg("%.*s came out", (int)actor->n, (const char *)actor->bytes);
+}
+
+static const actor_t *meet_liar(fixture_t *f, raws_t *raws, sp_protocol_t version, bool is_server,
+                                liar_t *liar) {
+  raws_begin(raws, f);
+  f->react = hear_the_first_only;
+  if (is_server) {
+    fixture_serve(f, SP_OPTIONS(.context = couple_server_context(version)));
+    (void)raw_connect(raws, liar_opens, liar);
+    raws_run(raws);
+    return fixture_served(f, 0);
+  }
+  raw_listen(raws, liar_opens, liar);
+  actor_t *client = fixture_connect(f, SP_OPTIONS(.context = couple_client_context(version),
+                                                  .server_name = "localhost", .host = "127.0.0.1",
+                                                  .port = raws->port));
+  client->react = hear_the_first_only;
+  raws_run(raws);
+  return client;
+}
+
+/* The header's type, the first byte, one in the middle, the last of the tag. */
+static void a_flipped_bit_over_sockets(void **state) {
+  (void)state;
+  static const size_t flips[] = {1, 6, 9, 3 + 1 + 16 + 5};
+  EACH_VERSION(version)
+  for (size_t i = 0; i < 8; i++) {
+    fixture_t *f = fixture_new();
+    raws_t raws;
+    size_t flip = flips[i / 2];
+    liar_t liar = {.limit = SIZE_MAX, .end = NEVER, .when_secure = say_three_things, .data = &flip};
+    liar.context = i % 2 ? couple_client_context(*version) : couple_server_context(*version);
+    const actor_t *actor = meet_liar(f, &raws, *version, i % 2, &liar);
+    if (strcmp(actor->log, "secure data error(SP_EPROTOCOL) close"))
+      fail_msg("version %#x flip %zu: %s", *version, flip, actor->log);
+    assert_int_equal(actor->received, 3);
+    assert_int_equal(raws.first->over, UV_EOF);
+    const sp_error_t *told = sp_pair_error(liar.pair);
+    assert_int_equal(told->status, SP_EALERT);
+    assert_int_equal(told->alert, actor->error.alert);
+    if (flip > 5)
+      assert_int_equal(told->alert, SSL_AD_BAD_RECORD_MAC);
+    raws_free(&raws);
+    fixture_free(f);
+    sp_pair_release(liar.pair);
   }
 }
 
@@ -408,6 +513,8 @@ int main(void) {
       cmocka_unit_test(a_flipped_bit_in_each_byte_of_a_record),
       cmocka_unit_test(a_flipped_bit_in_each_encrypted_byte_of_a_handshake),
       cmocka_unit_test(a_flipped_bit_in_each_clear_byte_of_a_hello),
+      cmocka_unit_test(records_out_of_order),
+      cmocka_unit_test(a_flipped_bit_over_sockets),
       cmocka_unit_test(records_that_unpack_to_too_much_or_nothing),
       cmocka_unit_test(early_data_is_passed_over),
   };
