@@ -98,7 +98,8 @@ static void consume(sp_stream_t *stream, size_t n) {
   while (stream->queue.first) {
     sp_write_t *request = stream->queue.first;
     size_t part = n < request->size ? n : request->size;
-    request->bytes += part;
+    if (part) /* an empty write may have no bytes at all */
+      request->bytes += part;
     request->size -= part;
     n -= part;
     if (request->size)
