@@ -336,7 +336,7 @@ static void expand(uint8_t *out, size_t n, const char *label) {
 
 /* The client's record number `sequence`: n bytes of inner plaintext, content type included. */
 static void forge(wire_t *to, unsigned char sequence, const uint8_t *inner, size_t n) {
-  uint8_t key[16], iv[12], *out = malloc(n + 16);
+  uint8_t key[16] = {0}, iv[12] = {0}, *out = malloc(n + 16);
   size_t size = n + 16;
   uint8_t header[] = {0x17, 3, 3, (uint8_t)(size >> 8), (uint8_t)size};
   int done;
