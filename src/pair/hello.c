@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <openssl/err.h>
+
 #include "base/memory.h"
 #include "certificate/certificate.h"
 #include "pair/pair.h"
@@ -106,9 +108,13 @@ static int ask(sp_pair_t *pair) {
                                                                            ask_alpn};
   void *data;
   const sp_hooks_t *hooks = sp__pair_hooks(pair, &data);
+  sp_context_t *asked = sp_context_retain(pair->context); /* the answer may be another one */
   pair->in_hook = true;
+  ERR_set_mark(); /* what a hook leaves in OpenSSL's queue would fail the handshake */
   int answer = stages[pair->stage](pair, hooks, data);
+  ERR_pop_to_mark();
   pair->in_hook = false;
+  sp_context_release(asked);
   return answer;
 }
 
@@ -152,7 +158,9 @@ int sp__pair_hello(SSL *ssl, int *alert) {
   if (status < 0)
     return refuse(pair, status, alert);
   if (pair->context->is_signed_by_hook && !(SSL_get_mode(ssl) & SSL_MODE_ASYNC)) {
-    SSL_set_mode(ssl, SSL_MODE_ASYNC); /* takes effect when the engine is entered anew */
+    /* takes effect when the engine is entered anew; from then on it runs on a job's small stack,
+     * on which no hook is called */
+    SSL_set_mode(ssl, SSL_MODE_ASYNC);
     pair->again = true;
     return SSL_CLIENT_HELLO_RETRY;
   }

@@ -115,8 +115,8 @@ static int make_engine(sp_pair_t *pair, sp_error_t *why) {
     SSL_set_connect_state(pair->ssl);
   else
     SSL_set_accept_state(pair->ssl);
-  if (pair->context->is_signed_by_hook)
-    SSL_set_mode(pair->ssl, SSL_MODE_ASYNC);
+  if (pair->context->is_signed_by_hook && pair->role == SP_CLIENT)
+    SSL_set_mode(pair->ssl, SSL_MODE_ASYNC); /* a server: after its other hooks, see hello.c */
   int status = sp__context_apply(pair->context, pair->ssl, pair->role, false);
   if (status < 0)
     return sp__fail(why, status, SP_US, "OpenSSL refused the context's policy");

@@ -53,8 +53,9 @@ struct sp_pair {
   size_t retry; /* OpenSSL wants to be given at least as much again */
 
   uint64_t bytes_in, bytes_out;
+  const uint8_t *message; /* to be signed, until the hook was asked */
   uint8_t *signature;
-  size_t signature_size;
+  size_t message_size, signature_size;
   void *data;
 
   /* the stream layer's */
@@ -67,6 +68,7 @@ struct sp_pair {
   int refuse; /* alert for a hook that fails; -1: the usual one */
   int answer; /* status that a hook answered or was resumed with */
   sp_role_t role;
+  uint16_t scheme; /* to sign under */
   uint8_t waiting, stage;
   bool secure, check_name, peer_ended, truncated, transport_ended;
   bool ending, ended; /* sp_pair_end was called; its close_notify is out as a whole */
@@ -110,6 +112,7 @@ int sp__pair_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
 /* sign.c */
 int sp__pair_sign(void *pair, uint16_t scheme, const uint8_t *message, size_t n, uint8_t *signature,
                   size_t *size);
+bool sp__pair_answer_signer(sp_pair_t *pair); /* true: the engine goes on */
 
 /* The hooks in force and their data. */
 static inline const sp_hooks_t *sp__pair_hooks(const sp_pair_t *pair, void **data) {

@@ -43,7 +43,7 @@ int sp__pair_drive(sp_pair_t *pair) {
   do {
     pair->again = false;
     result = SSL_do_handshake(pair->ssl);
-  } while (pair->again);
+  } while (pair->again || sp__pair_answer_signer(pair));
   status = result == 1 ? become_secure(pair) : blocked_or_failed(pair, result);
   return sp__pair_leave(pair, status);
 }
