@@ -18,14 +18,14 @@ enum { RSA_PSS_SHA256 = 0x0804, ECDSA_SHA256 = 0x0403 };
 
 /* What hooks do, and what they saw. One at a time is under test. */
 static struct {
-  int pending;     /* which answer "not yet" (each once) */
-  int refuse;      /* which refuse at once */
-  int alert;       /* chosen for a refusal; -1: none */
-  int asked[16];   /* how often, by bit */
-  sp_pair_t *pair; /* that waits */
-  int waits;       /* which it is */
-  uint16_t scheme; /* what is to be signed */
-  uint8_t message[512];
+  int pending;            /* which answer "not yet" (each once) */
+  int refuse;             /* which refuse at once */
+  int alert;              /* chosen for a refusal; -1: none */
+  int asked[16];          /* how often, by bit */
+  sp_pair_t *pair;        /* that waits */
+  int waits;              /* which it is */
+  uint16_t scheme;        /* what is to be signed */
+  uint8_t message[16384]; /* TLS 1.2 clients sign all of the handshake */
   size_t n;
   char name[64];
   uv_timer_t *timer; /* resumes, under a stream */
@@ -563,6 +563,41 @@ static void resumed_in_another_callback(void **state) {
     }
 }
 
+/* The client's key behind a hook that answers later, refuses, or is destroyed before it answers. */
+static void client_signs_later(void **state) {
+  (void)state;
+  static const char *const ends[] = {"secure data close", "secure(SP_EREFUSED) close",
+                                     "secure(ECANCELED) close"};
+  for
+    EACH_KEY_AND_VERSION(key, version)
+  for (int how = 0; how < 3; how++) {
+    make_contexts(keys[key], version);
+    const pki_t *pki =
+        PKI_MAKE(pki_default()->root, .cn = "client", .key = keys[key], .eku = "clientAuth");
+    sp_context_t *server = context_made(
+        FIXTURE_SERVER(.ca = SP_LIST(pki_default()->root->cert_pem), .request_cert = SP_YES,
+                       .reject_unauthorized = SP_YES, .max_version = version));
+    sp_context_t *client = context_made(SP_OPTIONS(.cert = pki->cert_pem, .hooks.sign = on_sign,
+                                                   .ca = SP_LIST(pki_default()->root->cert_pem)));
+    fixture_t *f = stage(SIGN);
+    key_pair = pki;
+    now.refuse_later = how == 1;
+    now.destroy = how == 2;
+    f->react = say_hello;
+    fixture_serve(f, SP_OPTIONS(.context = server));
+    actor_t *actor =
+        fixture_connect(f, SP_OPTIONS(.host = "127.0.0.1", .port = f->port, .context = client));
+    actor->react = say_hello;
+    fixture_run(f);
+    assert_string_equal(actor->log, ends[how]);
+    assert_int_equal(now.asked[SIGN], 1);
+    unstage(f);
+    sp_context_release(server);
+    sp_context_release(client);
+    free_contexts();
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_subset_waits),          cmocka_unit_test(refusals),
@@ -570,7 +605,7 @@ int main(void) {
       cmocka_unit_test(another_context_later),       cmocka_unit_test(resumed_from_a_timer),
       cmocka_unit_test(refused_from_a_timer),        cmocka_unit_test(destroyed_while_waiting),
       cmocka_unit_test(client_leaves_while_waiting), cmocka_unit_test(never_answered),
-      cmocka_unit_test(resumed_in_another_callback),
+      cmocka_unit_test(resumed_in_another_callback), cmocka_unit_test(client_signs_later),
   };
   return cmocka_run_group_tests_name("pair-hooks", tests, NULL, NULL);
 }
