@@ -33,7 +33,7 @@ SP_EXTERN int sp_server_new(sp_server_t **server, uv_loop_t *loop, sp_secure_cb 
  * Binds and listens: on `port` (0: any free one, see sp_server_port) of `host`; NULL is any IPv4
  * address (seed), "::" any address. A name is looked up before the call returns. On a Unix socket
  * at `path`, which must not exist and is removed on close. On an inherited descriptor of a bound
- * stream socket, which the server then owns. Once per server.
+ * stream socket, which the server then owns; after an error it is the caller's. Once per server.
  * Errors: libuv's (UV_EADDRINUSE, UV_EACCES, ...), SP_EOPTION.
  */
 SP_EXTERN int sp_server_listen(sp_server_t *server, const char *host, int port, sp_error_t *why);
@@ -61,8 +61,8 @@ SP_EXTERN size_t sp_server_connections(const sp_server_t *server);
 SP_EXTERN size_t sp_server_max_connections(const sp_server_t *server);
 SP_EXTERN void sp_server_set_max_connections(sp_server_t *server, size_t maximum);
 
-/* A connection was not taken: UV_EMFILE and the like when accept failed (the server goes on), or
- * UV_ECONNREFUSED above max_connections. */
+/* A connection was not taken: UV_ECONNREFUSED above max_connections, or UV_EMFILE and the like when
+ * accept failed: then clients stay in the backlog, and ten times a second it is tried again. */
 typedef void (*sp_drop_cb)(sp_server_t *server, int status);
 SP_EXTERN void sp_server_on_drop(sp_server_t *server, sp_drop_cb on_drop);
 
