@@ -71,6 +71,7 @@ int sp_pair_unlend(sp_pair_t *pair) {
       block->end = left;
     } else {
       pair->ahead -= left;
+      pair->bytes_out -= left; /* they never will */
       status = sp__pair_fail(pair, -ENOMEM, SP_US, "out of memory");
     }
   }
@@ -103,6 +104,7 @@ void sp__pair_drop_blocks(sp_pair_t *pair) {
 
 void sp_pair_encrypted_sent(sp_pair_t *pair, size_t n) {
   pair->ahead -= n;
+  pair->read_blocked = false;
   if (pair->blocks) {
     pair->blocks->start += n;
     if (pair->blocks->start == pair->blocks->end)

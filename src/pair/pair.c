@@ -159,7 +159,7 @@ int sp_pair_new(sp_pair_t **made, sp_context_t *context, sp_role_t role, const c
 
 unsigned sp_pair_state(const sp_pair_t *pair) {
   unsigned state = 0;
-  bool reads = !pair->peer_ended && !pair->truncated;
+  bool reads = !pair->peer_ended && !pair->truncated && !pair->read_blocked;
   if (pair->ahead)
     state |= SP_PAIR_HAS_ENCRYPTED;
   if (pair->secure)

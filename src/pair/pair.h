@@ -71,6 +71,7 @@ struct sp_pair {
   uint16_t scheme; /* to sign under */
   uint8_t waiting, stage;
   bool secure, check_name, peer_ended, truncated, transport_ended;
+  bool read_blocked;  /* what reading has to answer, a key update, waits for room */
   bool ending, ended; /* sp_pair_end was called; its close_notify is out as a whole */
   bool busy, doomed, blocked, swapped, in_hook, again;
 };

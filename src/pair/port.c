@@ -89,7 +89,7 @@ static int read_result(sp_pair_t *pair, int result, int *status) {
   if (error == SSL_ERROR_ZERO_RETURN)
     pair->peer_ended = true;
   else if (error == SSL_ERROR_WANT_WRITE)
-    pair->blocked = true;
+    pair->read_blocked = true;
   else if (error != SSL_ERROR_WANT_READ)
     *status = sp__pair_fail_engine(pair);
   else
@@ -110,13 +110,28 @@ static int read_records(sp_pair_t *pair, uint8_t *room, size_t size, size_t *got
   return status;
 }
 
+/* OpenSSL refuses to end while it has a message of the handshake to send or the rest of one to
+ * read (a key update, a ticket): that comes first. */
+static int send_end(sp_pair_t *pair) {
+  int result = SSL_in_init(pair->ssl) ? SSL_do_handshake(pair->ssl) : 1;
+  if (result == 1) {
+    result = SSL_shutdown(pair->ssl);
+    pair->ended = result >= 0;
+  }
+  pair->blocked = false;
+  return pair->ended ? 0 : blocked_or_failed(pair, result);
+}
+
 int sp_pair_cleartext_out(sp_pair_t *pair, void *room, size_t size, size_t *got) {
   *got = 0;
   int status = sp__pair_enter(pair);
   if (status < 0)
     return status;
+  pair->read_blocked = false;
   if (pair->secure && size)
     status = read_records(pair, room, size, got);
+  if (!status && pair->ending && !pair->ended && !pair->read_blocked)
+    status = send_end(pair);
   if (!status && pair->transport_ended && !pair->peer_ended && !pair->in_left &&
       !SSL_pending(pair->ssl))
     pair->truncated = true;
@@ -179,11 +194,7 @@ int sp_pair_end(sp_pair_t *pair) {
     return status;
   if (pair->secure && !pair->ended) {
     pair->ending = true;
-    pair->blocked = false;
-    int result = SSL_shutdown(pair->ssl);
-    if (result < 0)
-      status = blocked_or_failed(pair, result);
-    pair->ended = result >= 0; /* otherwise it waits for room */
+    status = send_end(pair); /* which may have to wait for room */
   }
   return sp__pair_leave(pair, status);
 }
