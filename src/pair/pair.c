@@ -30,6 +30,11 @@ int sp__pair_enter(sp_pair_t *pair) {
   return 0;
 }
 
+static void free_error(sp_error_t *error) {
+  if (error != &sp__memory_error)
+    sp__free(error);
+}
+
 static void pair_free(sp_pair_t *pair) {
   SSL_free(pair->ssl);
   sp__pair_drop_blocks(pair);
@@ -38,10 +43,8 @@ static void pair_free(sp_pair_t *pair) {
   sp__free(pair->protocol);
   sp__free(pair->signature);
   sp__free(pair->hooks);
-  if (pair->error != &sp__memory_error)
-    sp__free(pair->error);
-  if (pair->verdict != &sp__memory_error)
-    sp__free(pair->verdict);
+  free_error(pair->error);
+  free_error(pair->verdict);
   sp__free(pair);
 }
 
@@ -54,13 +57,15 @@ int sp__pair_leave(sp_pair_t *pair, int status) {
   return status;
 }
 
-/* SSL_free does not free a job that is paused in the signer: let it end with a refusal. */
+/* SSL_free does not free a job that is paused in the signer: let it end with a refusal, also when
+ * the pair failed meanwhile for another reason. */
 static void finish_job(sp_pair_t *pair) {
+  free_error(pair->error);
+  pair->error = NULL;
   pair->lent = NULL;
   pair->waiting = SP__WAIT_NONE;
   pair->answer = SP_EREFUSED;
-  if (!pair->error)
-    (void)sp__pair_drive(pair);
+  (void)sp__pair_drive(pair);
 }
 
 void sp_pair_release(sp_pair_t *pair) {
