@@ -46,7 +46,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
                                                                  : EAI_NONAME;
   *result = NULL;
   for (size_t i = 0; addresses[i]; i++) {
-    struct addrinfo *one;
+    struct addrinfo *one = NULL;
     int status = real_getaddrinfo(addresses[i], &one);
     if (status != 0)
       return status;
@@ -128,7 +128,7 @@ static sp_server_t *serve(stage_t *stage, const char *host, int port) {
 }
 
 static int bind_to(const char *host, int port) {
-  struct sockaddr_in at;
+  struct sockaddr_in at = {.sin_family = AF_INET};
   int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   uv_ip4_addr(host, port, &at);
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -144,6 +144,7 @@ typedef struct hole {
 
 static void dig(hole_t *hole, const char *host, int port) {
   socklen_t size = sizeof hole->at;
+  *hole = (hole_t){.at = {.sin_family = AF_INET}};
   hole->fds[0] = bind_to(host, port);
   assert_int_equal(listen(hole->fds[0], 0), 0);
   assert_int_equal(getsockname(hole->fds[0], (struct sockaddr *)&hole->at, &size), 0);
@@ -199,7 +200,7 @@ static void test_families_take_turns(void **state) {
     skip();
   stage_open(&stage);
   int fd = bind_to("127.0.0.1", 0);
-  struct sockaddr_in at;
+  struct sockaddr_in at = {.sin_family = AF_INET};
   socklen_t size = sizeof at;
   getsockname(fd, (struct sockaddr *)&at, &size);
   close(fd); /* a port where nobody listens */
@@ -285,7 +286,7 @@ static void test_handshake_timeout(void **state) {
   (void)state;
   stage_t stage;
   attempt_t attempt;
-  struct sockaddr_in at;
+  struct sockaddr_in at = {.sin_family = AF_INET};
   socklen_t size = sizeof at;
   stage_open(&stage);
   int mute = bind_to("127.0.0.1", 0);
@@ -302,7 +303,7 @@ static void test_refused(void **state) {
   (void)state;
   stage_t stage;
   attempt_t attempt;
-  struct sockaddr_in at;
+  struct sockaddr_in at = {.sin_family = AF_INET};
   socklen_t size = sizeof at;
   char port[16];
   stage_open(&stage);

@@ -179,7 +179,7 @@ int sp_server_listen_path(sp_server_t *server, const char *path, sp_error_t *why
 /* -- descriptors ------------------------------------------------------------------------------- */
 
 static int listen_fd(sp_server_t *server, int fd) {
-  struct sockaddr_storage address;
+  struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
   socklen_t size = sizeof address;
   if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
     return -errno;
