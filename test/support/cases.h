@@ -15,8 +15,10 @@ typedef enum case_trust { TRUST_OWN, TRUST_OTHER, TRUST_NOBODY, TRUSTS } case_tr
 
 typedef struct verdict_case {
   const char *name;
-  int roles;         /* in which the certificate is shown; 0: both */
-  const pki_t *leaf; /* NULL: none is shown (a client's) */
+  int roles;               /* in which the certificate is shown; 0: both */
+  bool no_name_for_client; /* shown by a client it is fine under TRUST_OWN: names do not count */
+  bool not_in_node;        /* where we are stricter than Node by intent */
+  const pki_t *leaf;       /* NULL: none is shown (a client's) */
   /* what is sent after the leaf, in that order; ends with NULL; NULL: nothing */
   const pki_t *const *chain;
   const char *ca;   /* PEM of what TRUST_OWN trusts; NULL: the default root */
@@ -24,10 +26,7 @@ typedef struct verdict_case {
   const char *host; /* that a client expects; NULL: "localhost" */
   /* the reason by trust; NULL: authorized */
   const char *reason[TRUSTS];
-  /* of a client's certificate where host names do not count; unset: the same */
-  bool no_name_for_client;
   const char *words; /* in the sentence under TRUST_OWN */
-  bool not_in_node;  /* where we are stricter than Node by intent */
 } verdict_case_t;
 
 /* All of them, made once; ends with one without name. */
