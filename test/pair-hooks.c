@@ -4,17 +4,16 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "support/contexts.h"
+#include "support/couple.h"
 #include "support/fixture.h"
 #include "support/signing.h"
 
 enum { HELLO = 1, NAME = 2, ALPN = 4, SIGN = 8, ALL = 15 };
-enum { RSA_PSS_SHA256 = 0x0804, ECDSA_SHA256 = 0x0403 };
 
 /* What hooks do, and what they saw. One at a time is under test. */
 static struct {
@@ -133,8 +132,7 @@ static void free_contexts(void) {
 
 typedef struct two {
   sp_pair_t *client, *server;
-  uint8_t *kept; /* what the server did not take */
-  size_t kept_size;
+  wire_t to_client, to_server;
 } two_t;
 
 static void make_two(two_t *two) {
@@ -148,44 +146,23 @@ static void make_two(two_t *two) {
 static void free_two(two_t *two) {
   sp_pair_release(two->client);
   sp_pair_release(two->server);
-  free(two->kept);
+  wire_free(&two->to_client);
+  wire_free(&two->to_server);
 }
 
-/* Moves what one has to send to the other, in heap memory that is gone afterwards. */
-static void move(sp_pair_t *from, sp_pair_t *to, two_t *two) {
+/* Moves what one has to send to the other; what that does not take stays on the wire. */
+static void move(sp_pair_t *from, sp_pair_t *to, wire_t *wire) {
   const void *bytes;
-  size_t n, size = 0;
-  bool keeps = to == two->server;
-  uint8_t *copy = keeps ? two->kept : NULL;
-  if (keeps)
-    size = two->kept_size;
+  size_t n;
   while ((n = sp_pair_encrypted_out(from, &bytes))) {
-    copy = realloc(copy, size + n);
-    assert_non_null(copy);
-    memcpy(copy + size, bytes, n);
-    size += n;
+    wire_add(wire, bytes, n);
     sp_pair_encrypted_sent(from, n);
   }
-  if (keeps) {
-    two->kept = NULL;
-    two->kept_size = 0;
-  }
-  if (!size)
+  n = wire_left(wire);
+  if (!n || sp_pair_state(to) & SP_PAIR_WAITING)
     return;
-  if (sp_pair_state(to) & SP_PAIR_WAITING) {
-    two->kept = copy; /* a program would do the same */
-    two->kept_size = size;
-    return;
-  }
-  (void)sp_pair_encrypted_in(to, copy, size);
-  size_t left = sp_pair_encrypted_release(to);
-  if (left) {
-    assert_ptr_equal(to, two->server);
-    two->kept = malloc(left);
-    memcpy(two->kept, copy + size - left, left);
-    two->kept_size = left;
-  }
-  free(copy);
+  (void)sp_pair_encrypted_in(to, wire->bytes + wire->taken, n);
+  wire->taken += n - sp_pair_encrypted_release(to);
 }
 
 static bool is_over(const two_t *two) {
@@ -197,8 +174,8 @@ static bool is_over(const two_t *two) {
 /* Until over, or the server waits. */
 static void run(two_t *two) {
   for (int i = 0; i < 20; i++) {
-    move(two->client, two->server, two);
-    move(two->server, two->client, two);
+    move(two->client, two->server, &two->to_server);
+    move(two->server, two->client, &two->to_client);
     if (sp_pair_state(two->server) & SP_PAIR_WAITING)
       return;
   }
