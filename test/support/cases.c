@@ -13,7 +13,7 @@ const char *const verdict_trusts[TRUSTS] = {"own CA", "other CA", "nobody"};
 #define LEAF_REASONS(own) REASONS(own, ALONE, ALONE)
 #define ALWAYS(reason) REASONS(reason, reason, reason)
 
-#define ROOM 64
+#define ROOM 80
 
 static verdict_case_t cases[ROOM];
 static size_t count;
@@ -150,6 +150,23 @@ static void add_times(const pki_set_t *s) {
        REASONS("CERT_HAS_EXPIRED", CHAIN, CHAIN), .words = "certificate for old expired");
 }
 
+/* Several faults at once: the last one found is told, as in Node. */
+static void add_several(const pki_set_t *s) {
+  const pki_t *old = BY(NULL, .from = -9 * PKI_DAY, .to = -PKI_DAY);
+  CASE("self-signed and expired", .leaf = old, ALWAYS("CERT_HAS_EXPIRED"), .words = "expired");
+  CASE("self-signed, given as ca and expired", .leaf = old, .ca = old->cert_pem,
+       ALWAYS("CERT_HAS_EXPIRED"), .words = "expired");
+  const pki_t *late = PKI_MAKE(s->root, .cn = "x", .dns = PKI_LIST("other.example"),
+                               .from = -9 * PKI_DAY, .to = -PKI_DAY);
+  CASE("expired and for another host", .leaf = late, ALWAYS("CERT_HAS_EXPIRED"),
+       .words = "other.example expired");
+  CASE("expired and revoked", .leaf = late, .crl = pki_crl(s->root, PKI_THESE(late), 0, 0),
+       ALWAYS("CERT_HAS_EXPIRED"), .words = "expired");
+  const pki_t *wrong = BY(s->root, .eku = "codeSigning");
+  CASE("wrong purpose and revoked", .leaf = wrong, .crl = pki_crl(s->root, PKI_THESE(wrong), 0, 0),
+       LEAF_REASONS("CERT_REVOKED"), .words = "revoked");
+}
+
 /* -- names (K03, K04, K05) ----------------------------------------------------------------------
  */
 
@@ -232,6 +249,7 @@ const verdict_case_t *verdict_cases(void) {
   add_authorities(s);
   add_purposes(s);
   add_times(s);
+  add_several(s);
   add_names(s);
   add_revocations(s);
   add_weak(s);
