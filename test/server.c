@@ -484,11 +484,19 @@ static void on_slow(uv_timer_t *timer) {
   slow->at++;
 }
 
+/* An alert perhaps, then the end. */
+static bool is_ended(int fd) {
+  char room[100];
+  ssize_t n;
+  while ((n = recv(fd, room, sizeof room, MSG_DONTWAIT)) > 0)
+    ;
+  return n == 0 || errno == ECONNRESET;
+}
+
 static void test_slow_clients(void **state) {
   (void)state;
   slow_t slow = {.at = 0};
   uv_timer_t timer;
-  char byte;
   scene_t *scene = scene_open(SP_OPTIONS(.handshake_timeout = 400));
   int port = scene_listen(scene);
   uv_update_time(&scene->stage.uv);
@@ -506,12 +514,11 @@ static void test_slow_clients(void **state) {
   /* from accept: bytes that came meanwhile, up to the end, did not put it off */
   assert_in_range(scene->first_failure - start, 399, 4000);
   assert_true(slow.at >= 5);
-  STAGE_UNTIL(&scene->stage, !sp_server_connections(scene->server));
   for (int i = 0; i < SLOW; i++) {
-    while (recv(slow.fds[i], &byte, 1, 0) > 0) /* an alert perhaps, then the end */
-      ;
+    STAGE_UNTIL(&scene->stage, is_ended(slow.fds[i]));
     close(slow.fds[i]);
   }
+  STAGE_UNTIL(&scene->stage, !sp_server_connections(scene->server));
   scene_close(scene);
 }
 
@@ -614,7 +621,7 @@ static void check_descriptors(unsigned spare) {
   less.rlim_cur = (rlim_t)next + spare; /* so many more can be opened */
   assert_int_equal(setrlimit(RLIMIT_NOFILE, &less), 0);
   size_t accepts = syscalls_made(CALL_ACCEPT), waits = syscalls_made(CALL_EPOLL_WAIT);
-  for_a_while(&scene->stage, 150);
+  for_a_while(&scene->stage, 110);
   accepts = syscalls_made(CALL_ACCEPT) - accepts;
   waits = syscalls_made(CALL_EPOLL_WAIT) - waits;
   size_t drops = scene->drops;
@@ -700,7 +707,7 @@ static void check_accept_fails_on(int error) {
   size_t failures = 100000 - accept_failures;
   accept_failures = 0;
   syscalls_set_fault(NULL);
-  print_message("accept fails with %s: %zu times in 150 ms\n", uv_err_name(-error), failures);
+  print_message("accept fails with %s: %zu times in all\n", uv_err_name(-error), failures);
   assert_in_range(failures, 1, 100);
   close(caller);
   check_served(scene, port);
