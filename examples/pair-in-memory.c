@@ -123,7 +123,7 @@ static int talk(struct side *client, struct side *server) {
 static int make(struct side *side, sp_role_t role, const char *name, sp_error_t *why,
                 const sp_options_t *options) {
   sp_context_t *context;
-  int status = sp_context_new(&context, options, why);
+  int status = sp_context_new(&context, why, options);
   if (status < 0)
     return status;
   status = sp_pair_new(&side->pair, context, role, name, name != NULL, why);

@@ -222,9 +222,8 @@ int main(int argc, char **argv) {
       (argc == 2 && (sscanf(argv[1], "%5d%c", &port, &rest) != 1 || port < 0 || port > 65535)))
     return fprintf(stderr, "usage: starttls-server [PORT]\n"), 2;
   signal(SIGPIPE, SIG_IGN);
-  if (sp_context_new(&context,
-                     SP_OPTIONS(.key_file = "server-key.pem", .cert_file = "server-cert.pem"),
-                     &why) < 0)
+  if (sp_context_new(&context, &why,
+                     SP_OPTIONS(.key_file = "server-key.pem", .cert_file = "server-cert.pem")) < 0)
     return sp_error_print(stderr, &why), 1;
   if ((status = listen_on(&listener, &port)) < 0)
     return fprintf(stderr, "port %d: %s\n", port, uv_strerror(status)), 1;

@@ -86,7 +86,7 @@ static void sweep(const sp_options_t *options) {
       sp_error_t why = {.status = 0};
       long before = live;
       countdown = at;
-      int status = sp_context_new(&context, options, &why);
+      int status = sp_context_new(&context, &why, options);
       ran_through = countdown >= 0 && !(forever && countdown == 0);
       countdown = -1;
       if (status < 0) {

@@ -60,7 +60,7 @@ static int unused_hook(sp_pair_t *pair, uint16_t scheme, const uint8_t *message,
 static sp_context_t *make(const sp_options_t *options) {
   sp_context_t *context;
   sp_error_t why;
-  if (sp_context_new(&context, options, &why) < 0)
+  if (sp_context_new(&context, &why, options) < 0)
     fail_msg("%s", why.text);
   return context;
 }
@@ -240,16 +240,15 @@ static void refuses_other_keys_and_contradictions(void **state) {
   sp_context_t *context;
   sp_error_t why;
   assert_int_equal(
-      sp_context_new(&context, SP_OPTIONS(.cert = pki->cert_pem, .hooks.sign = unused_hook), &why),
+      sp_context_new(&context, &why, SP_OPTIONS(.cert = pki->cert_pem, .hooks.sign = unused_hook)),
       SP_EKEY);
   assert_non_null(strstr(why.text, "ED448"));
-  assert_int_equal(sp_context_new(&context, SP_OPTIONS(.hooks.sign = unused_hook), &why),
+  assert_int_equal(sp_context_new(&context, &why, SP_OPTIONS(.hooks.sign = unused_hook)),
                    SP_ECERTIFICATE);
   pki = pki_default()->server;
-  assert_int_equal(sp_context_new(&context,
+  assert_int_equal(sp_context_new(&context, &why,
                                   SP_OPTIONS(.cert = pki->cert_pem, .key = pki->key_pem,
-                                             .hooks.sign = unused_hook),
-                                  &why),
+                                             .hooks.sign = unused_hook)),
                    SP_EOPTION);
   assert_non_null(strstr(why.text, "hooks.sign"));
   assert_null(context);

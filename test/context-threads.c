@@ -116,8 +116,8 @@ static void *make_contexts(void *data) {
   EVP_PKEY *stand_in = NULL;
   sp_context_t *context = NULL;
   if (!roots || roots != sp__system_roots() || sp__signer_key(&stand_in, shared->half, NULL) < 0 ||
-      sp_context_new(&context, SP_OPTIONS(.key = s->server->key_pem, .cert = s->server->cert_pem),
-                     NULL) < 0)
+      sp_context_new(&context, NULL,
+                     SP_OPTIONS(.key = s->server->key_pem, .cert = s->server->cert_pem)) < 0)
     atomic_fetch_add(&shared->failed, 1);
   EVP_PKEY_free(stand_in);
   sp_context_release(context);

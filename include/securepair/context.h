@@ -156,7 +156,7 @@ typedef struct sp_options {
  * SP_EPASSPHRASE, SP_ECA, SP_ECRL, SP_ECIPHERS, SP_EVERSION, SP_EOPTION, UV_ENOMEM, and
  * libuv's for a file that cannot be read.
  */
-SP_EXTERN int sp_context_new(sp_context_t **context, const sp_options_t *options, sp_error_t *why);
+SP_EXTERN int sp_context_new(sp_context_t **context, sp_error_t *why, const sp_options_t *options);
 
 /* Contexts are refcounted and may be shared by threads. */
 SP_EXTERN sp_context_t *sp_context_retain(sp_context_t *context);

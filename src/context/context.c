@@ -141,7 +141,7 @@ static int build(sp_context_t *context, const sp_options_t *options, sp_error_t 
   return status ? status : name_sessions(context, why);
 }
 
-int sp_context_new(sp_context_t **context, const sp_options_t *options, sp_error_t *why) {
+int sp_context_new(sp_context_t **context, sp_error_t *why, const sp_options_t *options) {
   sp_options_t copy;
   *context = NULL;
   ERR_clear_error(); /* what others left behind is not ours to report */

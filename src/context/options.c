@@ -35,7 +35,7 @@ int sp__context_of(sp_context_t **context, const sp_options_t *options, sp_error
   if (status < 0)
     return status;
   if (!copy.context)
-    return sp_context_new(context, &copy, why);
+    return sp_context_new(context, why, &copy);
   *context = sp_context_retain(copy.context);
   return 0;
 }
