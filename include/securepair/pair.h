@@ -67,7 +67,7 @@ SP_EXTERN unsigned sp_pair_state(const sp_pair_t *pair);
 SP_EXTERN int sp_pair_encrypted_in(sp_pair_t *pair, const void *bytes, size_t n);
 
 /* Ends the loan and returns how many bytes at its end were NOT taken (0 unless the pair waits for
- * a hook or holds back because cleartext was not collected): offer those again later. */
+ * a hook or for room to send, or cleartext was not collected): offer those again later. */
 SP_EXTERN size_t sp_pair_encrypted_release(sp_pair_t *pair);
 
 /* The transport ended. During the handshake that is SP_EEARLYCLOSE, sticky. Later, without a
@@ -87,7 +87,8 @@ SP_EXTERN void sp_pair_encrypted_sent(sp_pair_t *pair, size_t n);
  * Lends memory for what the pair has to send; without it each flight and record goes to a heap
  * block. sp_pair_unlend takes the memory back: what is still in it moves to a heap block of the
  * pair. In all at most SP_PAIR_AHEAD bytes wait for the transport, then cleartext-in takes no more;
- * that is 64 KiB of cleartext in full records, with what TLS adds to them.
+ * that is 64 KiB of cleartext in full records, with what TLS adds to them. Lend 128 bytes at least,
+ * or neither cleartext nor an alert fits in.
  * sp_pair_unlend returns 0 or UV_ENOMEM (sticky).
  */
 #define SP_PAIR_AHEAD (4 * (16384 + 96))
