@@ -649,7 +649,7 @@ static void close_with_three(bool destroy_all) {
     CALL(f, sp_server_destroy_all(f->server));
   } else {
     sp_stream_end(clients[0]->stream);
-    sp_stream_end(fixture_served(f, 1)->stream);
+    sp_stream_end(fixture_peer(clients[1])->stream);
     fixture_run_until(f, one_left);
     assert_int_equal(f->server_closed, 0);
     assert_int_equal(shutdown(mute, SHUT_WR), 0);

@@ -214,6 +214,20 @@ actor_t *fixture_served(const fixture_t *f, size_t i) {
   return NULL;
 }
 
+actor_t *fixture_peer(const actor_t *client) {
+  char room[128];
+  int mine, theirs;
+  assert_int_equal(sp_stream_local(client->stream, room, sizeof room, &mine), 0);
+  const fixture_t *f = client->fixture;
+  for (size_t i = 0; i < f->count; i++) {
+    actor_t *actor = f->actors[i];
+    if (actor->is_server && actor->stream &&
+        sp_stream_remote(actor->stream, room, sizeof room, &theirs) == 0 && theirs == mine)
+      return actor;
+  }
+  return NULL;
+}
+
 void fixture_serve(fixture_t *f, const sp_options_t *options) {
   sp_error_t why;
   if (sp_server_new(&f->server, &f->loop, on_served, &why, options) < 0)

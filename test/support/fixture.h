@@ -114,6 +114,10 @@ actor_t *fixture_adopt(fixture_t *f, sp_stream_t *stream, const char *name);
 /* The i-th stream that the server made, from 0 in the order of `secure`; NULL: not yet. */
 actor_t *fixture_served(const fixture_t *f, size_t i);
 
+/* The served stream at the other end of a client's, by their ports: clients need not become secure
+ * in the order in which they were made. NULL: not there (yet). */
+actor_t *fixture_peer(const actor_t *client);
+
 /* Runs until done, then closes the server and runs until nothing is left. */
 void fixture_run(fixture_t *f);
 void fixture_run_until(fixture_t *f, bool (*reached)(fixture_t *f)); /* without closing */
