@@ -157,10 +157,11 @@ void sp__loop_at_turn_end(sp__loop_t *loop, sp__work_t *work, bool soon) {
 /* An idle handle keeps the loop from sleeping; what comes first, it or the check, does the work. */
 static void on_idle(uv_idle_t *idle) {
   sp__loop_t *loop = idle->data;
-  if (!sp__list_is_empty(&loop->work)) {
-    uv_idle_stop(idle);
-    run_work(loop);
-  }
+  if (sp__list_is_empty(&loop->work))
+    return;
+  if (sp__list_is_empty(&loop->turns) && sp__list_is_empty(&loop->waiting))
+    uv_idle_stop(idle); /* else the check has work, too, and must not wait for I/O */
+  run_work(loop);
 }
 
 static void on_turn_end(uv_check_t *check) {
