@@ -15,6 +15,7 @@ void sp__stream_fail(sp_stream_t *stream, const sp_error_t *error) {
   else
     stream->error = (sp_error_t *)&sp__memory_error;
   stream->failed = true;
+  sp__list_remove(&stream->waiting);
   sp__stream_put_off(stream);
 }
 
@@ -111,7 +112,7 @@ static void tell_drained(sp_stream_t *stream) {
     return;
   sp__pipe_drained(stream);
   sp__relay_drained(stream);
-  if (!stream->need_drain || stream->ending)
+  if (!stream->need_drain || stream->ending || stream->closing)
     return;
   stream->need_drain = false;
   if (stream->events.drain)

@@ -100,6 +100,7 @@ void sp__stream_bind(sp_stream_t *stream, uv_stream_t *io, bool own_io, sp_pair_
   pair->owner = stream;
   pair->wake = on_answered;
   stream->last_active = uv_now(stream->loop->uv);
+  sp__deadline_clear(&stream->deadline); /* that of connecting */
   if (settings->no_delay)
     (void)sp_stream_set_no_delay(stream, true); /* fails only on what is no TCP or already gone */
   if (settings->keep_alive > 0)
@@ -165,7 +166,7 @@ void sp__stream_touch(sp_stream_t *stream) {
     sp__list_append(&stream->loop->warm, &stream->warm);
     sp__loop_watch_warm(stream->loop);
   }
-  if (stream->idle_told && stream->idle_timeout && !stream->closing) {
+  if (stream->idle_told && stream->idle_timeout && !stream->closing && !stream->lingering) {
     stream->idle_told = false;
     set_idle_deadline(stream, (uint64_t)stream->idle_timeout);
   }
