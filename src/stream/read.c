@@ -175,6 +175,17 @@ void sp__stream_serve_waiting(sp__loop_t *loop) {
   }
 }
 
+/* The transport ended, and all that came before was used. */
+static void end_input(sp_stream_t *stream) {
+  if (stream->closing || stream->failed || stream->pair->transport_ended ||
+      sp_pair_state(stream->pair) & SP_PAIR_WAITING)
+    return;
+  if (sp_pair_encrypted_end(stream->pair) < 0)
+    sp__stream_fail(stream, sp_pair_error(stream->pair));
+  else
+    read_clear(stream);
+}
+
 void sp__stream_read_on(sp_stream_t *stream) {
   unsigned state = sp_pair_state(stream->pair);
   bool waits = state & SP_PAIR_WAITING || !sp__list_is_empty(&stream->waiting);
@@ -186,10 +197,8 @@ void sp__stream_read_on(sp_stream_t *stream) {
   else if (state & (SP_PAIR_HAS_CLEARTEXT | SP_PAIR_PEER_ENDED | SP_PAIR_TRUNCATED))
     read_clear(stream);
   stream->answered = false;
-  if (!stream->closing && stream->eof && !stream->secure && !waits && !stream->failed) {
-    (void)sp_pair_encrypted_end(stream->pair);
-    sp__stream_fail(stream, sp_pair_error(stream->pair));
-  }
+  if (stream->eof && !stream->rest_size)
+    end_input(stream);
   sp__stream_update_reading(stream);
 }
 
@@ -201,8 +210,6 @@ static void on_end_of_transport(sp_stream_t *stream) {
     sp__stream_close(stream);
     return;
   }
-  if (stream->secure)
-    (void)sp_pair_encrypted_end(stream->pair);
   sp__stream_read_on(stream);
 }
 
