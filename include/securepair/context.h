@@ -62,7 +62,8 @@ typedef struct sp_hooks {
    * answer the handshake ends with no_application_protocol */
   int (*alpn)(sp_pair_t *pair, const uint8_t *protocols, size_t n, void *data);
   /* either side: sign `message` with the private key under TLS scheme `scheme` (RFC 8446 4.2.3;
-   * for TLS 1.2 the same numbers); answer with sp_pair_sign_with. Used in place of `key` */
+   * for TLS 1.2 the same numbers, and the message may be the whole handshake, some KB); answer with
+   * sp_pair_sign_with. Used in place of `key` */
   int (*sign)(sp_pair_t *pair, uint16_t scheme, const uint8_t *message, size_t n, void *data);
 } sp_hooks_t;
 

@@ -39,7 +39,8 @@ typedef void (*sp_secure_cb)(sp_stream_t *stream, int status);
 /*
  * Events of a stream. Any may be NULL.
  *   data     n bytes of cleartext, many records together; the bytes are valid during the call.
- *   end      the peer sends no more: 0 after its close_notify, SP_ETRUNCATED without one.
+ *   end      the peer sends no more: 0 after its close_notify, SP_ETRUNCATED without one. Not after
+ *            sp_stream_end without half_open: then nothing of the peer's is awaited.
  *   drain    after a write answered 0: everything was passed on, go on writing.
  *   timeout  no traffic for the idle time-out; the stream stays open: end or destroy it, or not.
  *   error    the stream failed after it was secure; `close` follows. At most once.
