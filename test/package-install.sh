@@ -27,7 +27,7 @@ int main(void) {
   sp_context_t *context;
   sp_server_t *server;
   sp_error_t why;
-  if (sp_context_new(&context, NULL, &why) < 0)
+  if (sp_context_new(&context, &why, NULL) < 0)
     return sp_error_print(stderr, &why), 1;
   sp_context_release(context);
   if (sp_server_new(&server, uv_default_loop(), on_secure, &why,
