@@ -444,6 +444,8 @@ static void c05_destroyed_while_connecting(void **state) {
   sp_stream_destroy(client->stream);
   fixture_run(f);
   assert_string_equal(client->log, "secure(ECANCELED) close");
+  assert_int_equal(client->error.status, UV_ECANCELED); /* with a sentence of its own */
+  assert_non_null(strstr(client->error.text, "destroyed by this program"));
   drop_listener(fd, fill);
   fixture_free(f);
 }
