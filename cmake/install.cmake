@@ -13,6 +13,20 @@ foreach(section 1 3 7)
   install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
 
+# `man sp_connect` finds the page that names it.
+file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/man/*.3)
+foreach(page IN LISTS pages)
+  cmake_path(GET page FILENAME target)
+  file(STRINGS ${page} lines REGEX "^[.]Nm sp_[a-z0-9_]+")
+  foreach(line IN LISTS lines)
+    string(REGEX REPLACE "^[.]Nm (sp_[a-z0-9_]+).*" "\\1.3" alias "${line}")
+    if(NOT alias STREQUAL target)
+      file(WRITE ${PROJECT_BINARY_DIR}/man/${alias} ".so man3/${target}\n")
+      install(FILES ${PROJECT_BINARY_DIR}/man/${alias} DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
+    endif()
+  endforeach()
+endforeach()
+
 # The pc file finds its prefix from where it lies, so the tree can be moved and shows no path of ours.
 cmake_path(IS_ABSOLUTE CMAKE_INSTALL_LIBDIR libdir_is_absolute)
 if(libdir_is_absolute)
