@@ -12,6 +12,7 @@ typedef struct sp__relay {
   sp__flight_t *flight; /* bytes that the plain stream did not take at once */
   unsigned requests;    /* libuv still has: the memory waits for them */
   bool out, in;         /* directions that still run */
+  bool half_open;       /* the stream's own choice, put back at the end */
   bool reading;
 } sp__relay_t;
 
@@ -39,6 +40,9 @@ static void finish(sp__relay_t *relay, int status) {
   relay->plain->data = relay->plain_data;
   stream->relay = NULL;
   stream->clogged = false;
+  stream->half_open = relay->half_open;
+  if (!stream->closing)
+    sp__stream_put_off(stream);
   if (relay->done)
     relay->done(relay->plain, status);
   free_if_over(relay);
@@ -199,6 +203,7 @@ static sp__relay_t *relay_new(sp_stream_t *stream, uv_stream_t *plain, int ways,
                          .plain = plain,
                          .plain_data = plain->data,
                          .done = done,
+                         .half_open = stream->half_open,
                          .out = ways & SP_PIPE_OUT,
                          .in = ways & SP_PIPE_IN};
   plain->data = relay;
