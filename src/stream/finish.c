@@ -22,7 +22,7 @@ void sp__stream_fail(sp_stream_t *stream, const sp_error_t *error) {
 /* Whether a failing transport loses nothing: the peer ended, and all that was left to send is our
  * answer to that. */
 static bool is_over_anyway(const sp_stream_t *stream) {
-  return stream->in_ended && !stream->queued && !stream->sent.first;
+  return stream->in_ended && !stream->sent.first && sp__stream_is_all_passed(stream);
 }
 
 void sp__stream_fail_transport(sp_stream_t *stream, int status, const char *doing) {
@@ -160,16 +160,17 @@ void sp_stream_end(sp_stream_t *stream) {
   sp__stream_put_off(stream);
 }
 
-void sp_stream_destroy(sp_stream_t *stream) {
-  stream->destroyed = true;
-  sp__stream_close(stream);
-}
+void sp_stream_destroy(sp_stream_t *stream) { sp__stream_close(stream); }
 
 /* -- closing ----------------------------------------------------------------------------------- */
 
+static int closing_status(const sp_stream_t *stream) {
+  return stream->failed ? stream->error->status : UV_ECANCELED;
+}
+
 /* The last events; then the stream is gone. */
 static void finalize(sp_stream_t *stream) {
-  int status = stream->error ? stream->error->status : UV_ECANCELED;
+  int status = closing_status(stream);
   sp__stream_tell_secure(stream, status);
   sp__stream_tell_writes(stream);
   sp__relay_gone(stream, status);
@@ -188,10 +189,23 @@ static void on_closed(uv_handle_t *io) {
   sp__loop_leave(loop);
 }
 
+/* `secure` is still to be told, and what it tells has a sentence. */
+static void explain_cancel(sp_stream_t *stream) {
+  if (stream->told || stream->error)
+    return;
+  stream->error = sp__alloc(sizeof *stream->error);
+  if (!stream->error)
+    stream->error = (sp_error_t *)&sp__memory_error;
+  else
+    sp__fail(stream->error, UV_ECANCELED, SP_US,
+             "the stream was destroyed by this program before it was secure");
+}
+
 void sp__stream_close(sp_stream_t *stream) {
   if (stream->closing)
     return;
   stream->closing = true;
+  explain_cancel(stream);
   stream->reading = false;
   sp__list_remove(&stream->waiting);
   sp__list_remove(&stream->warm);
@@ -200,7 +214,7 @@ void sp__stream_close(sp_stream_t *stream) {
   sp__connector_cancel(stream);
   sp__flight_cancel(stream->flight);
   stream->flight = NULL;
-  sp__stream_cancel_writes(stream, stream->error ? stream->error->status : UV_ECANCELED);
+  sp__stream_cancel_writes(stream, closing_status(stream));
   if (stream->io)
     uv_close((uv_handle_t *)stream->io, on_closed);
   else

@@ -77,6 +77,7 @@ struct sp_stream {
   struct sp__relay *relay; /* a pipe with a plain stream */
 
   uint64_t bytes_read, bytes_written, last_active;
+  uint64_t clear_end; /* the encrypted byte that cleartext went up to */
   int idle_timeout;
   bool own_io : 1;     /* io's memory is the library's */
   bool secure : 1;     /* on_secure was called with 0 */
@@ -97,7 +98,6 @@ struct sp_stream {
   bool failure_told : 1;
   bool broken : 1;  /* the transport failed: nothing goes in or out any more */
   bool closing : 1; /* uv_close is under way */
-  bool destroyed : 1;
   bool touched : 1; /* since the last sweep */
   bool idle_told : 1;
   bool answered : 1; /* a hook was: the handshake goes on */
@@ -125,7 +125,9 @@ void sp__stream_serve_waiting(sp__loop_t *loop);
 size_t sp__stream_pending(const sp_stream_t *stream);
 void sp__stream_flush(sp_stream_t *stream);
 void sp__stream_flush_lent(sp_stream_t *stream); /* the slab is lent already; takes it back */
-/* Sends at once as much as goes and queues the rest. The same answers as sp_stream_send. */
+bool sp__stream_is_all_passed(const sp_stream_t *stream); /* all cleartext, to the transport */
+/* For pipes: sends at once as much as goes and queues the rest. The same answers as
+ * sp_stream_send, but for SP_EOVERFLOW. */
 int sp__stream_push(sp_stream_t *stream, const uint8_t *bytes, size_t n);
 void sp__stream_cancel_writes(sp_stream_t *stream, int status);
 void sp__stream_tell_writes(sp_stream_t *stream);

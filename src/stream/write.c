@@ -91,10 +91,21 @@ static int queue_copy(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
 
 /* -- encrypting -------------------------------------------------------------------------------- */
 
+static void count_written(sp_stream_t *stream, size_t n) {
+  stream->bytes_written += n;
+  if (n)
+    stream->clear_end = sp_pair_bytes_out(stream->pair);
+}
+
+bool sp__stream_is_all_passed(const sp_stream_t *stream) {
+  return !stream->queued &&
+         sp_pair_bytes_out(stream->pair) - stream->pair->ahead >= stream->clear_end;
+}
+
 /* The first n queued bytes are encrypted. */
 static void consume(sp_stream_t *stream, size_t n) {
   stream->queued -= n;
-  stream->bytes_written += n;
+  count_written(stream, n);
   while (stream->queue.first) {
     sp_write_t *request = stream->queue.first;
     size_t part = n < request->size ? n : request->size;
@@ -259,7 +270,7 @@ size_t sp__stream_pending(const sp_stream_t *stream) {
 static int may_write(const sp_stream_t *stream, size_t n) {
   if (stream->error)
     return stream->error->status;
-  if (stream->closing || stream->destroyed)
+  if (stream->closing)
     return UV_ECANCELED;
   if (stream->ending)
     return SP_EENDED;
@@ -316,9 +327,9 @@ static size_t push_at_once(sp_stream_t *stream, const uint8_t *bytes, size_t n) 
     if (sp_pair_cleartext_in(stream->pair, bytes + done, n - done, &took) < 0)
       sp__stream_fail(stream, sp_pair_error(stream->pair));
     done += took;
+    count_written(stream, took);
     gave = give(stream);
   } while (gave == 1 && took && done < n);
-  stream->bytes_written += done;
   if (gave < 0)
     sp__stream_fail_transport(stream, gave, "writing");
   sp__stream_flush_lent(stream);
@@ -326,14 +337,18 @@ static size_t push_at_once(sp_stream_t *stream, const uint8_t *bytes, size_t n) 
 }
 
 int sp__stream_push(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
-  int status = may_write(stream, n);
+  int status = may_write(stream, 0); /* a pipe is bounded by high_water, not by write_limit */
   if (status < 0)
     return status;
   size_t done = can_go_at_once(stream) ? push_at_once(stream, bytes, n) : 0;
   if (stream->error)
     return stream->error->status;
-  if (done < n && (status = queue_copy(stream, bytes + done, n - done)) < 0)
+  if (stream->closing)
+    return UV_ECANCELED;
+  if (done < n && (status = queue_copy(stream, bytes + done, n - done)) < 0) {
+    sp__stream_fail(stream, &sp__memory_error); /* a hole in what was piped must not go unseen */
     return status;
+  }
   sp__stream_put_off(stream);
   return sp__stream_pending(stream) < stream->high_water;
 }
