@@ -86,7 +86,8 @@ static void shut_down(sp_stream_t *stream) {
 }
 
 static void leave(sp_stream_t *stream) {
-  shut_down(stream);
+  if (stream->broken || !stream->flight) /* else our alert is still to go */
+    shut_down(stream);
   if (stream->fin_done && (stream->in_ended || stream->eof))
     sp__stream_close(stream);
   else if (stream->failed || (stream->fin_done && !stream->half_open))
