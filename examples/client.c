@@ -166,14 +166,25 @@ static void describe(sp_pair_t *pair) {
   sp_certificate_release(certificate);
 }
 
+/* Whether nobody who is trusted vouches for the certificate, which another CA-FILE can change. */
+static bool is_about_issuer(const char *reason) {
+  return strstr(reason, "SELF_SIGNED_CERT") || strstr(reason, "GET_ISSUER_CERT") ||
+         strstr(reason, "VERIFY_LEAF_SIGNATURE");
+}
+
 static void refuse(const sp_error_t *error) {
+  const char *reason = sp_verify_name(error->verify);
   say_failure(error);
-  if (error->status == SP_EUNAUTHORIZED)
+  if (error->status != SP_EUNAUTHORIZED || !reason)
+    return;
+  if (is_about_issuer(reason))
     fprintf(stderr,
             "If you know this server, give the certificate of its authority (or its own, if it "
             "signed itself):\n  client %s %s CA-FILE\n--insecure talks to it without knowing who "
             "it is.\n",
             client.host, client.port_text);
+  else if (strcmp(reason, "ERR_TLS_CERT_ALTNAME_INVALID") == 0)
+    fprintf(stderr, "Connect by a name that the certificate is for.\n");
 }
 
 static void on_secure(sp_stream_t *stream, int status) {

@@ -45,7 +45,11 @@ static void on_client_closed(sp_stream_t *client) {
 }
 
 static void on_secure(sp_stream_t *client, int status) {
-  struct link *link = status < 0 ? NULL : malloc(sizeof *link);
+  if (status < 0) {
+    sp_error_print(stderr, sp_stream_error(client));
+    return;
+  }
+  struct link *link = malloc(sizeof *link);
   if (!link) {
     sp_stream_destroy(client);
     return;
@@ -58,10 +62,16 @@ static void on_secure(sp_stream_t *client, int status) {
     on_done((uv_stream_t *)&link->plain, status);
 }
 
+static bool read_port(const char *text, int *port) {
+  char rest;
+  return sscanf(text, "%5d%c", port, &rest) == 1 && *port >= 0 && *port <= 65535;
+}
+
 int main(int argc, char **argv) {
   sp_server_t *server;
   sp_error_t why;
-  if (argc != 6)
+  int port, backend_port;
+  if (argc != 6 || !read_port(argv[1], &port) || !read_port(argv[3], &backend_port))
     return fprintf(stderr, "usage: proxy LISTEN-PORT HOST PORT KEY CERT\n"), 2;
   int status =
       getaddrinfo(argv[2], argv[3], &(struct addrinfo){.ai_socktype = SOCK_STREAM}, &backend);
@@ -69,7 +79,7 @@ int main(int argc, char **argv) {
     return fprintf(stderr, "%s port %s: %s\n", argv[2], argv[3], gai_strerror(status)), 1;
   if (sp_server_new(&server, uv_default_loop(), on_secure, &why,
                     SP_OPTIONS(.key_file = argv[4], .cert_file = argv[5])) < 0 ||
-      sp_server_listen(server, NULL, atoi(argv[1]), &why) < 0)
+      sp_server_listen(server, NULL, port, &why) < 0)
     return sp_error_print(stderr, &why), 1;
   printf("listening on port %d\n", sp_server_port(server));
   fflush(stdout);

@@ -9,6 +9,7 @@
  *   - bytes after "220 go ahead" go to sp_stream_adopt, which refuses them;
  *   - what was said in the clear counts for nothing afterwards.
  */
+#include <errno.h>
 #include <netdb.h>
 #include <securepair.h>
 #include <signal.h>
@@ -16,19 +17,28 @@
 #include <unistd.h>
 
 #define LINE_SIZE 512
+#define PATIENCE 10 /* seconds that a server in the clear may say nothing */
 
 static struct {
-  const char *host, *ca_file, *text;
+  const char *host, *text;
   enum { GREETING, OFFER, GO_AHEAD, ECHOED, BYE, DONE } waiting_for;
+  sp_context_t *context; /* whom we trust */
   uv_tcp_t tcp;
+  uv_timer_t timer;    /* while in the clear; the library has time-outs of its own */
   sp_stream_t *stream; /* NULL while in the clear */
   char line[LINE_SIZE];
   size_t filled;
   int exit_status;
 } client = {.exit_status = 1}; /* until all went well */
 
+static void stop_timer(void) {
+  if (!uv_is_closing((uv_handle_t *)&client.timer))
+    uv_close((uv_handle_t *)&client.timer, NULL);
+}
+
 /* Ends the program in either state; the reason is printed by then. */
 static void give_up(void) {
+  stop_timer();
   if (client.stream)
     sp_stream_destroy(client.stream);
   else if (!uv_is_closing((uv_handle_t *)&client.tcp))
@@ -37,6 +47,17 @@ static void give_up(void) {
 
 static void complain(const char *sentence) {
   fprintf(stderr, "starttls-client: %s\n", sentence);
+  give_up();
+}
+
+/* Quotes the start of a line without what a terminal might obey. */
+static void complain_about(const char *line) {
+  fprintf(stderr, "starttls-client: this is no answer I know: \"");
+  for (int i = 0; i < 80 && line[i]; i++) {
+    bool plain = line[i] >= ' ' && line[i] <= '~' && line[i] != '"' && line[i] != '\\';
+    fprintf(stderr, plain ? "%c" : "\\x%02x", (unsigned char)line[i]);
+  }
+  fprintf(stderr, "\"\n");
   give_up();
 }
 
@@ -79,7 +100,7 @@ static void understand_secure(const char *line) {
     client.waiting_for = DONE;
     sp_stream_end(client.stream);
   } else {
-    complain("this is no answer I know");
+    complain_about(line);
   }
 }
 
@@ -127,10 +148,11 @@ static void become_secure(void) {
   sp_error_t why;
   size_t already = client.filled;
   client.filled = 0;
+  stop_timer();
   uv_read_stop((uv_stream_t *)&client.tcp);
   if (sp_stream_adopt(&client.stream, (uv_stream_t *)&client.tcp, SP_CLIENT, client.line, already,
                       on_secure, &why,
-                      SP_OPTIONS(.server_name = client.host, .ca_files = SP_LIST(client.ca_file),
+                      SP_OPTIONS(.context = client.context, .server_name = client.host,
                                  .half_open = SP_YES)) < 0) {
     sp_error_print(stderr, &why);
     give_up();
@@ -160,8 +182,15 @@ static void understand_plain(const char *line) {
   } else if (client.waiting_for == GO_AHEAD && strncmp(line, "220 ", 4) == 0) {
     become_secure();
   } else {
-    complain("this is no answer I know");
+    complain_about(line);
   }
+}
+
+static void on_timer(uv_timer_t *timer) {
+  char sentence[64];
+  (void)timer;
+  snprintf(sentence, sizeof sentence, "the server said nothing for %d seconds", PATIENCE);
+  complain(sentence);
 }
 
 static void give_room(uv_handle_t *handle, size_t wish, uv_buf_t *buffer) {
@@ -185,6 +214,7 @@ static void on_read(uv_stream_t *tcp, ssize_t n, const uv_buf_t *buffer) {
     return;
   }
   client.filled += (size_t)n;
+  uv_timer_again(&client.timer);
   if (take_line(line))
     understand_plain(line);
 }
@@ -196,41 +226,59 @@ static int connect_to(const char *host, const char *port) {
   const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
   struct addrinfo *all;
   int fd = -1, status = getaddrinfo(host, port, &hints, &all);
-  if (status != 0)
-    return fprintf(stderr, "%s: %s\n", host, gai_strerror(status)), -1;
-  for (struct addrinfo *one = all; one && fd < 0; one = one->ai_next) {
-    fd = socket(one->ai_family, one->ai_socktype, one->ai_protocol);
-    if (fd >= 0 && connect(fd, one->ai_addr, one->ai_addrlen) < 0) {
-      perror(host);
+  const char *why = gai_strerror(status);
+  if (status == 0) {
+    for (struct addrinfo *one = all; one && fd < 0; one = one->ai_next) {
+      fd = socket(one->ai_family, one->ai_socktype, one->ai_protocol);
+      if (fd < 0 || connect(fd, one->ai_addr, one->ai_addrlen) == 0)
+        continue;
+      why = strerror(errno);
       close(fd);
       fd = -1;
     }
+    freeaddrinfo(all);
   }
-  freeaddrinfo(all);
+  if (fd < 0)
+    fprintf(stderr, "cannot connect to %s port %s: %s\n", host, port, why);
   return fd;
 }
 
-int main(int argc, char **argv) {
-  int port, fd;
-  char rest;
-  if (argc < 4 || argc > 5 || sscanf(argv[2], "%5d%c", &port, &rest) != 1)
-    return fprintf(stderr, "usage: starttls-client HOST PORT CA-FILE [TEXT]\n"), 2;
-  client.host = argv[1];
-  client.ca_file = argv[3];
-  client.text = argc == 5 ? argv[4] : "hello";
-  if (strlen(client.text) > LINE_SIZE - 16 || strpbrk(client.text, "\r\n"))
-    return fprintf(stderr, "starttls-client: TEXT must be one line of at most 496 bytes\n"), 2;
-  signal(SIGPIPE, SIG_IGN);
-  if ((fd = connect_to(argv[1], argv[2])) < 0)
-    return 1;
-  int status = uv_tcp_init(uv_default_loop(), &client.tcp);
+/* Hears the server in the clear, and not for ever. */
+static int listen_to(int fd) {
+  uv_loop_t *loop = uv_default_loop();
+  int status = uv_tcp_init(loop, &client.tcp);
   if (status == 0)
     status = uv_tcp_open(&client.tcp, fd);
   if (status == 0)
     status = uv_read_start((uv_stream_t *)&client.tcp, give_room, on_read);
-  if (status < 0)
-    return fprintf(stderr, "%s: %s\n", argv[1], uv_strerror(status)), 1;
-  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
-  uv_loop_close(uv_default_loop());
+  if (status == 0)
+    status = uv_timer_init(loop, &client.timer);
+  if (status == 0)
+    status = uv_timer_start(&client.timer, on_timer, PATIENCE * 1000, PATIENCE * 1000);
+  return status;
+}
+
+int main(int argc, char **argv) {
+  sp_error_t why;
+  int port, fd;
+  char rest;
+  if (argc < 4 || argc > 5 || sscanf(argv[2], "%5d%c", &port, &rest) != 1 || port < 1 ||
+      port > 65535)
+    return fprintf(stderr, "usage: starttls-client HOST PORT CA-FILE [TEXT]\n"), 2;
+  client.host = argv[1];
+  client.text = argc == 5 ? argv[4] : "hello";
+  if (strlen(client.text) > LINE_SIZE - 16 || strpbrk(client.text, "\r\n"))
+    return fprintf(stderr, "starttls-client: TEXT must be one line of at most 496 bytes\n"), 2;
+  signal(SIGPIPE, SIG_IGN);
+  if (sp_context_new(&client.context, &why, SP_OPTIONS(.ca_files = SP_LIST(argv[3]))) < 0)
+    return sp_error_print(stderr, &why), 1;
+  if ((fd = connect_to(argv[1], argv[2])) >= 0) {
+    int status = listen_to(fd);
+    if (status < 0)
+      return fprintf(stderr, "%s: %s\n", argv[1], uv_strerror(status)), 1;
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+    uv_loop_close(uv_default_loop());
+  }
+  sp_context_release(client.context);
   return client.exit_status;
 }

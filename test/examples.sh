@@ -178,6 +178,12 @@ try_usage() {
   done
   expect_status "echo-server with a word for a port" 2 example echo-server eight
   expect_status "starttls-server with a port beyond all" 2 example starttls-server 65536
+  expect_status "proxy with a word for a port" 2 example proxy 1x 127.0.0.1 80 key cert
+  expect_status "proxy with a word for the other port" 2 example proxy 0 127.0.0.1 1x key cert
+  expect_status "starttls-client without its file" 1 example starttls-client localhost 1 nowhere.pem
+  expect "starttls-client without its file" 'nowhere\.pem' err
+  expect_status "starttls-client without a server" 1 example starttls-client localhost 1 server-cert.pem
+  expect "starttls-client without a server" '^cannot connect to localhost port 1: ' err
   expect_status "echo-server with a port beyond all" 1 example_that_cannot_start echo-server 65536
   expect "echo-server with a port beyond all" 'SP_EOPTION|EINVAL' err
   mkdir -p empty
@@ -247,6 +253,8 @@ try_client() {
   cmp -s out small.echo || fail_with "client --insecure: another answer" out err
   expect_status "client at another name" 1 example client 127.0.0.2 "$1" server-cert.pem <small
   expect "client at another name" '^SP_EUNAUTHORIZED: .*127\.0\.0\.2' err
+  expect "client at another name" '^Connect by a name that' err
+  expect_not "client at another name" CA-FILE err
   expect_status "client without its file" 1 example client "${here[@]}" nowhere.pem <small
   expect "client without its file" 'nowhere\.pem' err
 }
@@ -349,7 +357,25 @@ try_starttls_misbehaved() {
   misbehave "a server without STARTTLS" 'does not offer STARTTLS' "$ready" $'250 ECHO QUIT\r\n'
   misbehave "a server that talks out of turn" 'not asked' "$ready$offer" "$ahead"
   misbehave "an injection after go ahead" SP_EINJECTED "$ready" "$offer" "$ahead"$'250 evil\r\n'
-  misbehave "a refusal" 'no answer I know' "$ready" "$offer" $'454 not now\r\n'
+  misbehave "a refusal" 'no answer I know: "454 not \\x1bnow"$' "$ready" "$offer" $'454 not \enow\r\n'
+}
+
+# A server that accepts and says nothing: the client waits for it while the other examples run.
+start_silence() {
+  serve silent-server plain_server ""
+  silent_server=$pid
+  timeout "$patience" "$examples/starttls-client" localhost "$port" server-cert.pem 2>silence.err &
+  silence=$!
+  started+=("$silence")
+}
+
+try_silence() {
+  local status=0
+  wait "$silence" || status=$?
+  [ $status -eq 1 ] || fail_with "starttls-client at a silent server: ended with $status" silence.err
+  expect "starttls-client at a silent server" 'said nothing for 10 seconds' silence.err
+  kill "$silent_server"
+  wait "$silent_server" 2>/dev/null || true
 }
 
 try_proxy() {
@@ -363,6 +389,8 @@ try_proxy() {
   example client localhost "$port" server-cert.pem <big 2>err | head -c 100000 >/dev/null || true
   expect_status "client after one that left" 0 example client localhost "$port" server-cert.pem <small
   cmp -s out small || fail_with "client after one that left: another answer" out err proxy.err
+  raw "$port" $'GET / HTTP/1.0\r\n\r\n'
+  expect "proxy for a client that speaks HTTP" SP_EHTTP proxy.err
   kill "$backend"
   wait "$backend" 2>/dev/null || true
   expect_status "client without a backend" 1 example client localhost "$port" server-cert.pem <small
@@ -386,6 +414,7 @@ try_pair_in_memory() {
 }
 
 make_keys
+start_silence
 try_usage
 try_pair_in_memory
 try_echo_server
@@ -393,4 +422,5 @@ try_truncation
 try_mutual_tls
 try_starttls
 try_proxy
+try_silence
 exit $failed
