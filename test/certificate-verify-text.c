@@ -110,13 +110,14 @@ static void trust(void **state) {
   const pki_set_t *set = pki_default();
   X509 *leaf = set->server->x509;
   says(X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, leaf, "certificate for localhost is self-signed");
-  says(X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, leaf, "give it as ca");
+  says(X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, leaf, "give it as a trusted certificate (ca)");
   says(X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, set->root->x509,
        "the root securepair test root, which is not trusted");
   says(X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, leaf,
        "was issued by securepair test root, which is unknown");
   says(X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, set->server_behind->x509,
-       "was issued by securepair test intermediate, which is unknown: give its certificate as ca");
+       "was issued by securepair test intermediate, which is unknown: give its certificate as a "
+       "trusted one (ca)");
   says(X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, leaf, "missing intermediate");
   says(X509_V_ERR_CERT_SIGNATURE_FAILURE, leaf, "was not signed by the securepair test root");
   says(X509_V_ERR_INVALID_CA, leaf, "it may not sign others");

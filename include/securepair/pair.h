@@ -162,7 +162,7 @@ SP_EXTERN const char *sp_pair_cipher(const sp_pair_t *pair);      /* "TLS_AES_12
 SP_EXTERN int sp_pair_cipher_bits(const sp_pair_t *pair);         /* of strength: 128, 256 */
 SP_EXTERN const char *sp_pair_version(const sp_pair_t *pair);     /* "TLSv1.3" */
 SP_EXTERN const char *sp_pair_group(const sp_pair_t *pair);       /* "x25519" */
-SP_EXTERN const char *sp_pair_server_name(const sp_pair_t *pair); /* asked for by the client */
+SP_EXTERN const char *sp_pair_server_name(const sp_pair_t *pair); /* as the client wrote it */
 /* The ALPN protocol agreed on; may hold any bytes, *n of them (may be NULL); also NUL-terminated.
  */
 SP_EXTERN const char *sp_pair_protocol(const sp_pair_t *pair, size_t *n);

@@ -263,17 +263,17 @@ static bool explain_chain(sp_error_t *why, long verify, const char *subject, con
   switch (verify) {
   case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     return SAY("certificate for %s is self-signed and not among the trusted ones: if it is the "
-               "right one, give it as ca",
+               "right one, give it as a trusted certificate (ca)",
                subject);
   case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     return SAY("the chain ends with the root %s, which is not trusted: if it is the right one, "
-               "give its certificate as ca",
+               "give its certificate as a trusted one (ca)",
                subject);
   case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
   case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
   case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     return SAY("certificate for %s was issued by %s, which is unknown: give its certificate as "
-               "ca, or the peer has to send the missing intermediate",
+               "a trusted one (ca), or the peer has to send the missing intermediate",
                subject, issuer);
   case X509_V_ERR_CERT_SIGNATURE_FAILURE:
     return SAY("certificate for %s was not signed by the %s that is known here: forged, or from "
@@ -373,7 +373,7 @@ void sp__verify_explain(sp_error_t *why, long verify, X509 *x509, const char *ho
   if (x509)
     explain(why, verify, x509, host);
   else
-    SAY("the peer sent no certificate: it has to be given one, with its key");
+    SAY("the peer sent no certificate: it needs one, and its key");
   ERR_pop_to_mark();
   /* also where a helper ran out of memory: the verdict stands */
   why->status = SP_EUNAUTHORIZED;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "pair/pair.h"
 
 static sp_error_t *error_room(sp_pair_t *pair) {
@@ -78,6 +79,14 @@ static bool looks_like_tls(const sp_pair_t *pair) {
          pair->first[0] <= SSL3_RT_APPLICATION_DATA && pair->first[1] == SSL3_VERSION_MAJOR;
 }
 
+static void say_begin(sp_error_t *error, const sp_pair_t *pair) {
+  char begin[sizeof pair->first * 4 + 1];
+  size_t n = sizeof pair->first;
+  sp__escape(begin, sizeof begin, pair->first, pair->bytes_in < n ? (size_t)pair->bytes_in : n);
+  sp__fail(error, SP_ENOTTLS, SP_PEER, "what the %s sends is not TLS (it begins \"%s\")",
+           pair->role == SP_CLIENT ? "server" : "client", begin);
+}
+
 static void say_not_tls(sp_error_t *error, const sp_pair_t *pair) {
   bool client = pair->role == SP_CLIENT;
   if (looks_like_tls(pair))
@@ -92,8 +101,7 @@ static void say_not_tls(sp_error_t *error, const sp_pair_t *pair) {
     sp__fail(error, SP_ENOTTLS, SP_PEER, "an SSH %s answers on this port",
              client ? "server" : "client");
   else
-    sp__fail(error, SP_ENOTTLS, SP_PEER, "what the %s sends is not TLS (it begins %02x %02x %02x)",
-             client ? "server" : "client", pair->first[0], pair->first[1], pair->first[2]);
+    say_begin(error, pair);
 }
 
 /* -- OpenSSL's reasons ------------------------------------------------------------------------- */
