@@ -13,9 +13,12 @@
  *              a pointer to them or to what they point to, except where a field says so.
  *   ownership  What sp_x_new or sp_x_read made is released with sp_x_release. Streams and servers
  *              belong to the library and go away after their `close`.
- *   callbacks  Never called from inside the call that registered them; called exactly once if that
- *              call returned >= 0, and never otherwise. Any call, destroy included, is legal in
- *              any callback. After `close` the library touches nothing of yours.
+ *   callbacks  Those of streams and servers are never called from inside a call of yours; called
+ *              exactly once if the call that registered them returned >= 0, and never otherwise.
+ *              Any call, destroy included, is legal in any of them. After `close` the library
+ *              touches nothing of yours. (A pair's hooks run inside the call that drives it.)
+ *   "(seed)"   marks what follows the documentation of Node v0.4's tls module, which this library
+ *              began with, where today's Node or another library would do otherwise.
  *   threads    A context and a certificate may be shared by threads. Everything else belongs to
  *              the thread that runs its loop.
  */
