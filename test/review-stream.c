@@ -73,6 +73,29 @@ static void the_end_of_a_turn_does_not_wait_for_io(void **state) {
   assert_int_equal(uv_loop_close(&uv), 0);
 }
 
+/* -- names ------------------------------------------------------------------------------------- */
+
+/* Whoever looks at the verdict himself must not be told "authorized" for any name at all. */
+static void a_name_is_asked_for_also_when_nothing_is_rejected(void **state) {
+  (void)state;
+  fixture_t *f = fixture_new();
+  uv_tcp_t io;
+  sp_stream_t *stream;
+  sp_error_t why;
+  const sp_options_t *nameless = SP_OPTIONS(.path = "/nowhere", .reject_unauthorized = SP_NO);
+  assert_int_equal(sp_connect(&stream, &f->loop, fixture_on_secure, &why, nameless), SP_EOPTION);
+  assert_non_null(strstr(why.text, "server_name"));
+  assert_int_equal(uv_tcp_init(&f->loop, &io), 0);
+  nameless = SP_OPTIONS(.reject_unauthorized = SP_NO);
+  assert_int_equal(sp_stream_adopt(&stream, (uv_stream_t *)&io, SP_CLIENT, NULL, 0,
+                                   fixture_on_secure, &why, nameless),
+                   SP_EOPTION);
+  assert_non_null(strstr(why.text, "server_name"));
+  uv_close((uv_handle_t *)&io, NULL);
+  fixture_run(f);
+  fixture_free(f);
+}
+
 /* -- deadlines --------------------------------------------------------------------------------- */
 
 static bool client_has_transport(fixture_t *f) {
@@ -317,6 +340,7 @@ static void a_stream_closes_by_itself_after_a_pipe_to_a_plain_one(void **state) 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_end_of_a_turn_does_not_wait_for_io),
+      cmocka_unit_test(a_name_is_asked_for_also_when_nothing_is_rejected),
       cmocka_unit_test(the_time_to_connect_does_not_limit_the_handshake),
       cmocka_unit_test(an_end_during_a_hook_is_told_after_it),
       cmocka_unit_test(a_lost_write_is_an_error_also_after_the_peers_end),

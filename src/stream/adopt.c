@@ -71,8 +71,7 @@ static int adopt(sp_stream_t **made, uv_stream_t *io, sp_role_t role, const void
 
 /* A name is the only thing that ties the certificate to the peer: leaving it out must be said. */
 static int check_options(sp_role_t role, const sp_options_t *options, sp_error_t *why) {
-  if (role == SP_CLIENT && !options->server_name && !options->host &&
-      options->check_name != SP_NO && options->reject_unauthorized != SP_NO)
+  if (role == SP_CLIENT && !options->server_name && !options->host && options->check_name != SP_NO)
     return sp__fail(why, SP_EOPTION, SP_US,
                     "server_name is missing: name the server whose certificate is expected, or "
                     "say .check_name = SP_NO");

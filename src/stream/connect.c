@@ -314,8 +314,7 @@ static int check(const sp_options_t *options, sp_error_t *why) {
                     options->path);
   if (options->family && options->family != 4 && options->family != 6)
     return sp__fail(why, SP_EOPTION, SP_US, "family is %d: 4, 6 or 0 for both", options->family);
-  if (options->path && !options->server_name && options->check_name != SP_NO &&
-      options->reject_unauthorized != SP_NO)
+  if (options->path && !options->server_name && options->check_name != SP_NO)
     return sp__fail(why, SP_EOPTION, SP_US,
                     "server_name is missing: name the server whose certificate is expected behind "
                     "%s, or say .check_name = SP_NO",
