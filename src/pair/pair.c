@@ -189,7 +189,10 @@ unsigned sp_pair_state(const sp_pair_t *pair) {
 }
 
 void sp_pair_release_buffers(sp_pair_t *pair) {
-  if (pair->secure && !pair->busy && !pair->error)
+  /* Not after the header of a record without its body: OpenSSL before 3.0.14 frees that, too, and
+   * reads it later (CVE-2024-4741). */
+  bool between = !strcmp(SSL_rstate_string(pair->ssl), "RH") && !SSL_has_pending(pair->ssl);
+  if (pair->secure && !pair->busy && !pair->error && between)
     SSL_free_buffers(pair->ssl);
 }
 
