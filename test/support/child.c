@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE 60000 /* milliseconds that nothing takes, on a loaded machine either */
+/* Milliseconds: when it is worth a word, and what nothing takes, on a loaded machine either. */
+#define SLOW 8000
+#define PATIENCE 60000
 
 typedef struct heard {
   uv_pipe_t pipe;
@@ -24,7 +26,8 @@ struct child {
   uv_timer_t watchdog;
   char *name;
   bool exited, in_closed;
-  int status, open; /* handles */
+  int status, waited; /* milliseconds */
+  int open;           /* handles */
   void (*on_news)(child_t *child, void *data);
   void *data;
 };
@@ -119,10 +122,15 @@ static void on_exit_of(uv_process_t *process, int64_t status, int signal) {
   tell_news(child);
 }
 
-static void on_too_late(uv_timer_t *timer) {
+/* The first time it only tells: a shorter watchdog of the test may come next. */
+static void on_slow(uv_timer_t *timer) {
   child_t *child = timer->data;
-  fprintf(stderr, "test/support/child.c: %s does not get on; it said:\n%s%s\n", child->name,
+  child->waited += child->waited ? PATIENCE - SLOW : SLOW;
+  fprintf(stderr, "test/support/child.c: %s (process %d%s) after %d ms; it said:\n%s%s\n",
+          child->name, child_pid(child), child->exited ? ", ended" : "", child->waited,
           child->out.bytes, child->err.bytes);
+  if (child->waited < PATIENCE)
+    return;
   uv_process_kill(&child->process, SIGKILL);
   abort();
 }
@@ -134,7 +142,7 @@ static void init_handles(child_t *child) {
     pipes[i]->data = child;
   }
   uv_timer_init(child->loop, &child->watchdog);
-  uv_timer_start(&child->watchdog, on_too_late, PATIENCE, 0);
+  uv_timer_start(&child->watchdog, on_slow, SLOW, PATIENCE - SLOW);
   uv_unref((uv_handle_t *)&child->watchdog);
   child->watchdog.data = child->process.data = child;
   child->open = 5;
