@@ -45,6 +45,8 @@ int sp__fail_system(sp_error_t *why, int number, const char *format, ...) {
   return sp__fail(why, status, SP_TRANSPORT, "%s: %s", what, sp_error_text(status));
 }
 
+static int is_errno(int status) { return status < 0 && status >= -4096; }
+
 const char *sp_error_name(int status) {
   switch (status) {
   case 0:
@@ -59,10 +61,12 @@ const char *sp_error_name(int status) {
     return "EOF";
   case -3008:
     return "EAI_NONAME";
+  case -3007:
+    return "EAI_NODATA";
   case -3001:
     return "EAI_AGAIN";
   default: {
-    const char *name = status < 0 ? strerrorname_np(-status) : NULL;
+    const char *name = is_errno(status) ? strerrorname_np(-status) : NULL;
     return name ? name : "UNKNOWN";
   }
   }
@@ -81,10 +85,12 @@ const char *sp_error_text(int status) {
     return "end of file";
   case -3008:
     return "unknown host name";
+  case -3007:
+    return "the host name has no address";
   case -3001:
     return "the name server did not answer: try again";
   default: {
-    const char *text = status < 0 ? strerrordesc_np(-status) : NULL;
+    const char *text = is_errno(status) ? strerrordesc_np(-status) : NULL;
     return text ? text : "unknown error";
   }
   }
