@@ -1,6 +1,7 @@
 /* Pairs in situations that are rare, and easily forgotten. */
 #include "support/couple.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -158,12 +159,47 @@ static void a_pair_may_fail_while_it_waits_for_a_signature(void **state) {
   couple_free(&couple);
 }
 
+/* -- errors ------------------------------------------------------------------------------------ */
+
+static void a_number_that_is_no_status_has_no_name(void **state) {
+  (void)state;
+  assert_string_equal(sp_error_name(INT_MIN), "UNKNOWN");
+  assert_string_equal(sp_error_text(INT_MIN), "unknown error");
+}
+
+static int refuse_a_name(sp_pair_t *pair, const char *name, void *data) {
+  (void)pair, (void)name, (void)data;
+  return SP_EREFUSED;
+}
+
+/* Two names in one extension (RFC 6066 3 allows one of a kind): nobody's hook is to blame. */
+static void a_malformed_hello_is_the_clients_fault(void **state) {
+  (void)state;
+  const pki_t *pki = pki_default()->server;
+  sp_context_t *server = context_made(SP_OPTIONS(.key = pki->key_pem, .cert = pki->cert_pem,
+                                                 .hooks = {.server_name = refuse_a_name}));
+  couple_t couple;
+  couple_make_of(&couple, couple_client_context(SP_TLS1_3), server);
+  sp_context_release(server);
+  wire_t *wire = &couple.server.in;
+  side_collect(&couple.client, &plainly, wire);
+  uint8_t *name = memmem(wire->bytes, wire->size, "localhost", 9);
+  assert_non_null(name);
+  name[-1] = 4; /* "loca", and five bytes of another name */
+  assert_int_equal(sp_pair_encrypted_in(couple.server.pair, wire->bytes, wire->size), SP_EPROTOCOL);
+  assert_int_equal(sp_pair_error(couple.server.pair)->who, SP_PEER);
+  assert_non_null(strstr(sp_pair_error(couple.server.pair)->text, "malformed"));
+  couple_free(&couple);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_context_in_force_may_be_the_last_reference),
       cmocka_unit_test(reading_waits_for_room_and_goes_on),
       cmocka_unit_test(an_end_waits_for_room_too),
       cmocka_unit_test(a_pair_may_fail_while_it_waits_for_a_signature),
+      cmocka_unit_test(a_number_that_is_no_status_has_no_name),
+      cmocka_unit_test(a_malformed_hello_is_the_clients_fault),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

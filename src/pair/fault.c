@@ -171,7 +171,10 @@ static bool is_verdict(int reason) {
 static void say(sp_error_t *error, const sp_pair_t *pair, unsigned long code) {
   int reason = ERR_GET_REASON(code);
   bool by_ssl = ERR_GET_LIB(code) == ERR_LIB_SSL;
-  if (pair->answer < 0)
+  if (pair->answer == SP_EPROTOCOL)
+    sp__fail(error, SP_EPROTOCOL, SP_PEER,
+             "the client's first message is malformed: its server name or its protocols");
+  else if (pair->answer < 0)
     sp__fail(error, pair->answer, SP_US, "a hook refused the connection: %s",
              sp_error_text(pair->answer));
   else if (!code || reason == ERR_R_MALLOC_FAILURE)
