@@ -97,6 +97,8 @@ void sp__stream_bind(sp_stream_t *stream, uv_stream_t *io, bool own_io, sp_pair_
   stream->own_io = own_io;
   stream->pair = pair;
   io->data = stream;
+  if (stream->unref)
+    uv_unref((uv_handle_t *)io);
   pair->owner = stream;
   pair->wake = on_answered;
   stream->last_active = uv_now(stream->loop->uv);
@@ -212,11 +214,13 @@ int sp_stream_set_keep_alive(sp_stream_t *stream, int seconds) {
 }
 
 void sp_stream_ref(sp_stream_t *stream) {
+  stream->unref = false;
   if (stream->io)
     uv_ref((uv_handle_t *)stream->io);
 }
 
 void sp_stream_unref(sp_stream_t *stream) {
+  stream->unref = true;
   if (stream->io)
     uv_unref((uv_handle_t *)stream->io);
 }

@@ -98,6 +98,7 @@ struct sp_stream {
   bool failure_told : 1;
   bool broken : 1;  /* the transport failed: nothing goes in or out any more */
   bool closing : 1; /* uv_close is under way */
+  bool unref : 1;   /* sp_stream_unref was called */
   bool touched : 1; /* since the last sweep */
   bool idle_told : 1;
   bool answered : 1; /* a hook was: the handshake goes on */
