@@ -59,7 +59,8 @@ typedef struct sp_hooks {
    * sp_pair_use_context or leave the default */
   int (*server_name)(sp_pair_t *pair, const char *name, void *data);
   /* server: the client offers protocols (wire form); answer with sp_pair_use_protocol. Without an
-   * answer the handshake ends with no_application_protocol */
+   * answer the context's `alpn` decides; without that the handshake ends with
+   * no_application_protocol */
   int (*alpn)(sp_pair_t *pair, const uint8_t *protocols, size_t n, void *data);
   /* either side: sign `message` with the private key under TLS scheme `scheme` (RFC 8446 4.2.3;
    * for TLS 1.2 the same numbers, and the message may be the whole handshake, some KB); answer with

@@ -30,10 +30,11 @@ struct ssl_st; /* OpenSSL's SSL */
 
 /*
  * A pair in the given role with the credentials of `context`, of which it takes a reference.
- * A client asks for `server_name` (may be NULL) and, unless `check_name` is false, accepts only a
- * certificate that names it; an address is checked against the certificate's, and not asked for. A
- * client's first message is ready in encrypted-out at once. Errors: SP_EOPTION (a server name that
- * is no host name), SP_ECRYPTO, UV_ENOMEM.
+ * A client asks for `server_name` and, unless `check_name` is false, accepts only a certificate
+ * that names it; an address is checked against the certificate's, and not asked for. Without a name
+ * (NULL) none is checked: "authorized" then only says that whoever answers is known to a trusted
+ * authority. A client's first message is ready in encrypted-out at once. Errors: SP_EOPTION (a
+ * server name that is no host name), SP_ECRYPTO, UV_ENOMEM.
  */
 SP_EXTERN int sp_pair_new(sp_pair_t **pair, sp_context_t *context, sp_role_t role,
                           const char *server_name, bool check_name, sp_error_t *why);

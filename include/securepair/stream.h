@@ -41,7 +41,8 @@ typedef void (*sp_secure_cb)(sp_stream_t *stream, int status);
  *   data     n bytes of cleartext, many records together; the bytes are valid during the call.
  *   end      the peer sends no more: 0 after its close_notify, SP_ETRUNCATED without one. Not after
  *            sp_stream_end without half_open: then nothing of the peer's is awaited.
- *   drain    after a write answered 0: everything was passed on, go on writing.
+ *   drain    after a write answered 0: everything was passed on, go on writing. Not after
+ *            sp_stream_end.
  *   timeout  no traffic for the idle time-out; the stream stays open: end or destroy it, or not.
  *   error    the stream failed after it was secure; `close` follows. At most once.
  *   close    the last event; the stream is gone when the callback returns.
@@ -134,8 +135,10 @@ SP_EXTERN bool sp_stream_is_paused(const sp_stream_t *stream);
 
 /*
  * Everything that `from` receives is sent on `to`, which may be the same stream (an echo), with
- * back-pressure and without the caller's help. When `from` ends, `to` is ended; when `to` goes,
- * the pipe ends and `from` is paused. `data` is not called meanwhile; the other events are.
+ * back-pressure and without the caller's help. When `from` ends, `to` is ended, also when `end`
+ * says SP_ETRUNCATED: to pass that on destroy `to` in the event. When `to` goes, or `from` without
+ * an end, the pipe ends; `from` is then paused, and `to` stays as it is. `data` is not called
+ * meanwhile; the other events are.
  * Both must be on the same loop. Returns 0; SP_EOPTION (other loop, already piped);
  * the streams' error or SP_EENDED.
  */
@@ -181,8 +184,8 @@ SP_EXTERN void sp_stream_destroy(sp_stream_t *stream);
 SP_EXTERN void sp_stream_set_timeout(sp_stream_t *stream, int milliseconds); /* idle; 0: never */
 SP_EXTERN int sp_stream_set_no_delay(sp_stream_t *stream, bool on);
 SP_EXTERN int sp_stream_set_keep_alive(sp_stream_t *stream, int seconds); /* 0: off */
-SP_EXTERN void
-sp_stream_ref(sp_stream_t *stream); /* as uv_ref: keeps the loop alive, the default */
+SP_EXTERN void sp_stream_ref(sp_stream_t *stream); /* as uv_ref: keeps the loop alive, the default.
+                                                      Looking up a name and connecting always do. */
 SP_EXTERN void sp_stream_unref(sp_stream_t *stream);
 
 /* The error of the stream; one with status 0 if there is none. Lives as long as the stream. */
@@ -199,7 +202,7 @@ SP_EXTERN bool sp_stream_is_secure(const sp_stream_t *stream);
 SP_EXTERN int sp_stream_local(const sp_stream_t *stream, char *room, size_t size, int *port);
 SP_EXTERN int sp_stream_remote(const sp_stream_t *stream, char *room, size_t size, int *port);
 
-/* Cleartext bytes received and passed on so far. */
+/* Cleartext bytes received, and encrypted to be sent, so far. */
 SP_EXTERN uint64_t sp_stream_bytes_read(const sp_stream_t *stream);
 SP_EXTERN uint64_t sp_stream_bytes_written(const sp_stream_t *stream);
 
