@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The README tells the truth about the tree: its first C program is examples/echo-server.c to the
-# letter, whatever else it quotes stands in an example, and the commands, files and functions it names
-# exist.
+# letter, others compile, whatever else it quotes stands in an example, and the commands, files and
+# functions it names exist.
 set -euo pipefail
 
 source=${SP_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
@@ -28,10 +28,29 @@ check_program() {
     fail "the program (<) is not examples/echo-server.c (>):"$'\n'"$(cat "$work/difference")"
 }
 
+is_program() { grep -q '^int main(' "$1"; }
+
+check_compile() {
+  local program flags
+  read -ra flags <<<"-I$source/include $(pkg-config --cflags libuv)"
+  for program in "$work"/c.*; do
+    ! is_program "$program" || "${CC:-cc}" -x c -std=gnu11 -Wall -Wextra -Werror -fsyntax-only \
+      "${flags[@]}" "$program" || fail "a program does not compile:"$'\n'"$(cat "$program")"
+  done
+  # What it says to C++ is lines of a function.
+  for program in "$work"/cpp.*; do
+    { echo '#include <securepair.h>'; echo 'int main() {'; cat "$program"; echo 'return options.port == 0; }'; } \
+      >"$program.cc"
+    ! command -v "${CXX:-c++}" >/dev/null || "${CXX:-c++}" -std=c++20 -Wall -Werror -fsyntax-only \
+      "${flags[@]}" "$program.cc" || fail "this is not C++:"$'\n'"$(cat "$program")"
+  done
+}
+
 # Quotes are whole lines in one piece, indentation included.
 check_quotes() {
   local quote example found
   for quote in "$work"/c.*; do
+    ! is_program "$quote" || continue
     found=no
     for example in "$source"/examples/*.c; do
       case $(cat "$example") in *"$(cat "$quote")"*) found=yes ;; esac
@@ -78,8 +97,10 @@ check_names() {
 }
 
 blocks c
+blocks cpp
 [ -s "$work/c.1" ] || fail "it has no C program"
 check_program
+check_compile
 check_quotes
 check_run_commands
 check_files
