@@ -135,10 +135,10 @@ SP_EXTERN bool sp_stream_is_paused(const sp_stream_t *stream);
 
 /*
  * Everything that `from` receives is sent on `to`, which may be the same stream (an echo), with
- * back-pressure and without the caller's help. When `from` ends, `to` is ended, also when `end`
- * says SP_ETRUNCATED: to pass that on destroy `to` in the event. When `to` goes, or `from` without
- * an end, the pipe ends; `from` is then paused, and `to` stays as it is. `data` is not called
- * meanwhile; the other events are.
+ * back-pressure and without the caller's help. When `from` ends, `to` is ended, and
+ * without a close_notify if `from` was truncated: its peer learns of that, too. When `to` goes, or
+ * `from` without an end, the pipe ends; `from` is then paused, and `to` stays as it is. `data` is
+ * not called meanwhile; the other events are.
  * Both must be on the same loop. Returns 0; SP_EOPTION (other loop, already piped);
  * the streams' error or SP_EENDED.
  */

@@ -121,7 +121,8 @@ static void tell_drained(sp_stream_t *stream) {
 }
 
 static bool is_all_sent(const sp_stream_t *stream) {
-  return stream->pair && stream->pair->ended && !stream->pair->ahead && !stream->flight;
+  bool said = stream->cut ? stream->secure && !stream->queue.first : stream->pair->ended;
+  return said && !stream->pair->ahead && !stream->flight;
 }
 
 static void finalize(sp_stream_t *stream);
@@ -147,8 +148,10 @@ void sp__stream_ended(sp_stream_t *stream, int status) {
     return;
   sp_stream_t *to = stream->pipe_to;
   sp_stream_unpipe(stream);
-  if (to)
+  if (to) {
+    to->cut = to != stream && status < 0; /* a truncation is passed on as one */
     sp_stream_end(to);
+  }
   sp__relay_ended(stream, status);
   if (!stream->half_open && !stream->closing)
     sp_stream_end(stream);

@@ -101,6 +101,7 @@ struct sp_stream {
   bool unref : 1;   /* sp_stream_unref was called */
   bool touched : 1; /* since the last sweep */
   bool idle_told : 1;
+  bool cut : 1;      /* ends without close_notify */
   bool answered : 1; /* a hook was: the handshake goes on */
 };
 

@@ -155,7 +155,7 @@ static int encrypt(sp_stream_t *stream) {
     if (took < n)
       return 0;
   }
-  if (stream->ending && stream->secure)
+  if (stream->ending && stream->secure && !stream->cut)
     return sp_pair_end(stream->pair);
   return 0;
 }
