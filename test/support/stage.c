@@ -82,16 +82,15 @@ void stage_close(stage_t *stage) {
 sp_context_t *stage_context(sp_role_t role, sp_protocol_t only) {
   static sp_context_t *made[2][3];
   const pki_set_t *pki = pki_default();
-  sp_context_t **context = &made[role][only ? only - SP_TLS1_2 + 1 : 0];
-  if (*context)
-    return *context;
-  if (role == SP_SERVER)
-    *context = context_made(SP_OPTIONS(.key = pki->server->key_pem, .cert = pki->server->cert_pem,
-                                       .min_version = only, .max_version = only));
-  else
-    *context = context_made(
-        SP_OPTIONS(.ca = SP_LIST(pki->root->cert_pem), .min_version = only, .max_version = only));
-  return *context;
+  sp_context_t **slot = &made[role][only ? only - SP_TLS1_2 + 1 : 0];
+  const sp_options_t *options =
+      role == SP_SERVER ? SP_OPTIONS(.key = pki->server->key_pem, .cert = pki->server->cert_pem,
+                                     .min_version = only, .max_version = only)
+                        : SP_OPTIONS(.ca = SP_LIST(pki->root->cert_pem), .min_version = only,
+                                     .max_version = only);
+  if (!*slot)
+    *slot = context_made(options);
+  return *slot;
 }
 
 sp_options_t stage_options(const sp_options_t *given, sp_role_t role, int port) {
