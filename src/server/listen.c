@@ -1,6 +1,7 @@
 /* Where a server listens. */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -88,6 +89,8 @@ static int resolve(struct sockaddr_storage *address, const char *host, int port,
   uv_getaddrinfo_t request;
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
   int status = uv_getaddrinfo(uv, &request, NULL, host, NULL, &hints);
+  if (status < 0 && !strcasecmp(host, "localhost")) /* RFC 6761 6.3, as when connecting */
+    return uv_ip4_addr("127.0.0.1", port, (struct sockaddr_in *)(void *)address);
   if (status < 0)
     return status;
   memcpy(address, request.addrinfo->ai_addr, request.addrinfo->ai_addrlen);
