@@ -34,13 +34,12 @@ static void on_closed(uv_handle_t *handle) {
 
 /* From here on nobody can connect; the memory goes when libuv is done with it. */
 void sp__listener_close(sp__listener_t *listener) {
-  (void)uv_poll_stop(&listener->poll);
-  if (listener->path)
-    (void)unlink(listener->path);
-  (void)close(listener->fd);
   listener->closing = 2;
   uv_close((uv_handle_t *)&listener->poll, on_closed);
   uv_close((uv_handle_t *)&listener->pause, on_closed);
+  if (listener->path)
+    (void)unlink(listener->path);
+  (void)close(listener->fd); /* not before libuv let go of it: another thread may get its number */
 }
 
 static int watch(sp_server_t *server, sp__listener_t *listener) {
