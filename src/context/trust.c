@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include "base/error.h"
 #include "context/build.h"
@@ -38,6 +39,10 @@ X509_STORE *sp__system_roots(void) {
 static int add_certificate(sp_context_t *context, BIO *bio, bool der) {
   X509 *x509 = der ? d2i_X509_bio(bio, NULL) : PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
   int done = x509 && X509_STORE_add_cert(SSL_CTX_get_cert_store(context->ssl_ctx), x509);
+  /* OpenSSL notes an extension's meaning in the certificate at its first use: here, where no other
+   * thread uses it yet, so that the context stays as it is from now on */
+  if (done)
+    (void)X509_check_purpose(x509, -1, 0);
   /* the names tell a client which certificate to show */
   if (done && context->request_cert)
     done = SSL_CTX_add_client_CA(context->ssl_ctx, x509);
