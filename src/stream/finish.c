@@ -109,7 +109,7 @@ static void tell_failure(sp_stream_t *stream) {
 }
 
 static void tell_drained(sp_stream_t *stream) {
-  if (sp__stream_pending(stream))
+  if (sp_stream_pending(stream))
     return;
   sp__pipe_drained(stream);
   sp__relay_drained(stream);

@@ -124,7 +124,6 @@ bool sp__stream_is_flowing(const sp_stream_t *stream);
 void sp__stream_serve_waiting(sp__loop_t *loop);
 
 /* write.c */
-size_t sp__stream_pending(const sp_stream_t *stream);
 void sp__stream_flush(sp_stream_t *stream);
 void sp__stream_flush_lent(sp_stream_t *stream); /* the slab is lent already; takes it back */
 bool sp__stream_is_all_passed(const sp_stream_t *stream); /* all cleartext, to the transport */

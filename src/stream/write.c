@@ -263,7 +263,7 @@ void sp__stream_flush(sp_stream_t *stream) {
 
 /* -- the program's side ------------------------------------------------------------------------ */
 
-size_t sp__stream_pending(const sp_stream_t *stream) {
+size_t sp_stream_pending(const sp_stream_t *stream) {
   return stream->queued + (stream->pair ? stream->pair->ahead : 0);
 }
 
@@ -278,7 +278,7 @@ static int may_write(const sp_stream_t *stream, size_t n) {
 }
 
 static int answer(sp_stream_t *stream) {
-  if (sp__stream_pending(stream) < stream->high_water)
+  if (sp_stream_pending(stream) < stream->high_water)
     return 1;
   stream->need_drain = true;
   return 0;
@@ -309,8 +309,6 @@ int sp_stream_write(sp_write_t *request, sp_stream_t *stream, const void *bytes,
   sp__stream_put_off(stream);
   return answer(stream);
 }
-
-size_t sp_stream_pending(const sp_stream_t *stream) { return sp__stream_pending(stream); }
 
 static bool can_go_at_once(const sp_stream_t *stream) {
   return stream->secure && !stream->queue.first && !stream->flight && !stream->failed &&
@@ -350,7 +348,7 @@ int sp__stream_push(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
     return status;
   }
   sp__stream_put_off(stream);
-  return sp__stream_pending(stream) < stream->high_water;
+  return sp_stream_pending(stream) < stream->high_water;
 }
 
 /* -- callbacks --------------------------------------------------------------------------------- */
