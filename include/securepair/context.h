@@ -16,6 +16,7 @@ struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
 typedef struct sp_context sp_context_t;
 typedef struct sp_pair sp_pair_t;
+typedef struct sp_trust sp_trust_t;
 
 /* A choice that was not made takes the default, which may differ between client and server. */
 typedef enum sp_choice { SP_DEFAULT = 0, SP_YES = 1, SP_NO = 2 } sp_choice_t;
@@ -66,7 +67,44 @@ typedef struct sp_hooks {
    * for TLS 1.2 the same numbers, and the message may be the whole handshake, some KB); answer with
    * sp_pair_sign_with. Used in place of `key` */
   int (*sign)(sp_pair_t *pair, uint16_t scheme, const uint8_t *message, size_t n, void *data);
+  /* either side: a secret, as a line of the NSS key log format without its newline. Whoever has it
+   * reads the connection. Only with contexts that were made with this hook */
+  void (*keylog)(sp_pair_t *pair, const char *line, void *data);
+  /* client: a session that can be resumed, for the option `session`; the bytes are borrowed and
+   * secret. TLS 1.2: once, when secure; TLS 1.3: with each ticket */
+  void (*session)(sp_pair_t *pair, const void *bytes, size_t n, void *data);
+  /* server, TLS 1.2: the client names a session that is no ticket; answer with
+   * sp_pair_use_session, or leave it for a full handshake */
+  int (*session_get)(sp_pair_t *pair, const void *id, size_t n, void *data);
+  /* server, TLS 1.2: a session was made whose ticket the client does not keep itself; keep the
+   * bytes, which are borrowed and secret, for session_get. Only with contexts that were made with
+   * this hook */
+  void (*session_new)(sp_pair_t *pair, const void *id, size_t id_size, const void *bytes, size_t n,
+                      void *data);
+  /* server: the client asks for an OCSP response for our certificate (RFC 6066 8); answer with
+   * sp_pair_use_staple or send none */
+  int (*staple)(sp_pair_t *pair, void *data);
+  /* The two below may not answer SP_PENDING. Cipher suites with PSK are to be named in `ciphers`
+   * for TLS 1.2; TLS 1.3 has them always, with SHA-256 (RFC 8446 4.2.11).
+   * server: writes the key of `identity`, at most `size` bytes, and answers its length; 0: unknown
+   */
+  int (*psk_server)(sp_pair_t *pair, const char *identity, uint8_t *key, size_t size, void *data);
+  /* client: writes who we are and our key, and answers its length; 0: none. `hint` is the
+   * server's, or NULL. Called while the pair is made, for TLS 1.3 */
+  int (*psk_client)(sp_pair_t *pair, const char *hint, char *identity, size_t identity_size,
+                    uint8_t *key, size_t size, void *data);
 } sp_hooks_t;
+
+/* A further key with its certificate. Each field as the option of the same name; a passphrase that
+ * is not given is the option `passphrase` or asked for by `on_passphrase`. */
+typedef struct sp_identity {
+  const char *key, *key_file;
+  const char *cert, *cert_file;
+  const void *pfx;
+  size_t pfx_size;
+  const char *pfx_file;
+  const char *passphrase;
+} sp_identity_t;
 
 /* Lists of texts end with NULL: .ca = SP_LIST(one, two); .ca = SP_EMPTY_LIST trusts nobody. */
 #define SP_LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -90,6 +128,11 @@ typedef struct sp_options {
   const char *passphrase;         /* of the key or PKCS#12; at most 1024 bytes */
   sp_passphrase_cb on_passphrase; /* ... or asked for, when needed */
   void *passphrase_data;
+  /* more keys with their certificates (ECDSA beside RSA), or all of them. A key and a certificate
+   * in different entries, or above, belong together when they match. OpenSSL holds one for each
+   * type of key: a later certificate takes the place of an earlier one of its type */
+  const sp_identity_t *identities;
+  size_t identity_count;
 
   /* -- context: whom we trust ---------------------------------------------------------------- */
   const char *const *ca; /* PEM texts; an empty list trusts nobody; not given: the system's roots */
@@ -97,6 +140,9 @@ typedef struct sp_options {
   const char *const *crl; /* PEM texts; given: every certificate of a chain is looked up, and a
                              missing or stale list refuses (fail closed) */
   const char *const *crl_files;
+  sp_trust_t *trust; /* in place of ca: certificates that were read before; it is retained */
+  /* a trusted certificate that is no root ends a chain, too. Default: no */
+  sp_choice_t partial_chain;
 
   /* -- context: policy ----------------------------------------------------------------------- */
   sp_protocol_t min_version, max_version;
@@ -115,11 +161,28 @@ typedef struct sp_options {
   sp_choice_t tickets;               /* session tickets for resumption. Default: yes, one */
   sp_hooks_t hooks;
   void *hooks_data;
+  /* 48 bytes: 16 name a ticket's keys, 16 are of its HMAC-SHA256, 16 of its AES-128-CBC (RFC 5077
+   * 4), as Node has them; for servers that share tickets. Not given: random ones */
+  const void *ticket_keys;
+  size_t ticket_keys_size;
+  int session_timeout; /* seconds for which a session can be resumed. Default 7200 */
+  /* 1 to 32 bytes: a server resumes only sessions that were made under the same ones. Not given:
+   * a digest of the policy */
+  const void *session_id_context;
+  size_t session_id_context_size;
+  const char *dhparam;      /* for DHE suites: PEM text, or "auto". Not given: no DHE */
+  uint64_t openssl_options; /* SSL_OP_... in addition */
 
   /* -- pair, connect, server: one connection ------------------------------------------------- */
   sp_context_t *context;   /* a ready context in place of all the above; it is retained */
   const char *server_name; /* client: name to ask for and to check. Default: the host */
   sp_choice_t check_name;  /* client: does the certificate name the server? Default: yes */
+  /* client: a session of an earlier connection (hook `session`, sp_pair_session). Used when it was
+   * made for the same name and under the same policy, and is intact and fresh; else, whatever it
+   * is, the handshake is a full one */
+  const void *session;
+  size_t session_size;
+  sp_choice_t request_staple; /* client: ask for an OCSP response (sp_pair_staple). Default: no */
 
   /* -- connect ------------------------------------------------------------------------------- */
   const char *host; /* default "localhost" (seed) */
@@ -160,6 +223,17 @@ typedef struct sp_options {
  */
 SP_EXTERN int sp_context_new(sp_context_t **context, sp_error_t *why, const sp_options_t *options);
 
+/*
+ * Trusted certificates, read once and shared by contexts and threads: a context with `trust` costs
+ * nothing for them. `pems` are `count` PEM texts with one or many certificates each; with a count
+ * of 0 nobody is trusted. *trust is released by the caller. Any thread.
+ * Errors, naming the text as "ca[index]": SP_ECA, UV_ENOMEM.
+ */
+SP_EXTERN int sp_trust_new(sp_trust_t **trust, const char *const *pems, size_t count,
+                           sp_error_t *why);
+SP_EXTERN sp_trust_t *sp_trust_retain(sp_trust_t *trust);
+SP_EXTERN void sp_trust_release(sp_trust_t *trust); /* NULL is fine */
+
 /* Contexts are refcounted and may be shared by threads. */
 SP_EXTERN sp_context_t *sp_context_retain(sp_context_t *context);
 SP_EXTERN void sp_context_release(sp_context_t *context); /* NULL is fine */
@@ -170,6 +244,20 @@ SP_EXTERN bool sp_context_has_certificate(const sp_context_t *context);
 /* Our own certificate with its chain. *certificate is released by the caller; SP_ECERTIFICATE
  * when there is none. */
 SP_EXTERN int sp_context_certificate(const sp_context_t *context, sp_certificate_t **certificate);
+
+/* The certificate that issued our own, from our chain or else from those we trust; a certificate
+ * that issued itself is its own issuer. *issuer is released by the caller; SP_ECERTIFICATE when
+ * there is no certificate or its issuer is not known. */
+SP_EXTERN int sp_context_issuer(const sp_context_t *context, sp_certificate_t **issuer);
+
+/* Writes the 48 bytes of the keys that seal our session tickets, as in the option `ticket_keys`.
+ * They open every recorded session that is resumed with them: the caller wipes them. 0, or
+ * UV_ENOMEM. Any thread. */
+SP_EXTERN int sp_context_ticket_keys(const sp_context_t *context, void *room48);
+
+/* Seals the tickets from now on with other keys, 48 bytes; tickets that older keys sealed cost a
+ * full handshake. Live connections go on. SP_EOPTION: n is not 48. Any thread. */
+SP_EXTERN int sp_context_set_ticket_keys(sp_context_t *context, const void *keys, size_t n);
 
 /* OpenSSL's object, for what has no call here. Borrowed; changing it while connections use it
  * is not safe. */

@@ -39,6 +39,15 @@ struct ssl_st; /* OpenSSL's SSL */
 SP_EXTERN int sp_pair_new(sp_pair_t **pair, sp_context_t *context, sp_role_t role,
                           const char *server_name, bool check_name, sp_error_t *why);
 
+/*
+ * As sp_pair_new, with all of the connection part of `options`: a context (a ready one, or made of
+ * the options), server_name, check_name, session, request_staple. Hooks beside a ready context are
+ * this connection's, in place of the context's. A client's hook psk_client and keylog may be called
+ * before *pair is set. Errors: as sp_context_new and sp_pair_new; SP_EOPTION as sp_pair_set_hooks.
+ */
+SP_EXTERN int sp_pair_make(sp_pair_t **pair, sp_role_t role, sp_error_t *why,
+                           const sp_options_t *options);
+
 /* Legal in a hook too: the pair then goes when the hook's caller is done with it. NULL is fine. */
 SP_EXTERN void sp_pair_release(sp_pair_t *pair);
 
@@ -120,8 +129,9 @@ SP_EXTERN void sp_pair_release_buffers(sp_pair_t *pair);
 
 /* -- hooks ------------------------------------------------------------------------------------- */
 
-/* Hooks of this pair in place of its context's; copied. Before the first byte goes in. Returns 0 or
- * UV_ENOMEM. */
+/* Hooks of this pair in place of its context's; copied. Before the first byte goes in. Returns 0;
+ * UV_ENOMEM; SP_EOPTION when keylog or session_new is among them but was not when the context was
+ * made: OpenSSL does that for a context as a whole. */
 SP_EXTERN int sp_pair_set_hooks(sp_pair_t *pair, const sp_hooks_t *hooks, void *data);
 
 /* Answers, in the hook or between SP_PENDING and sp_pair_resume. Return 0; SP_EOPTION when the
@@ -129,6 +139,8 @@ SP_EXTERN int sp_pair_set_hooks(sp_pair_t *pair, const sp_hooks_t *hooks, void *
 SP_EXTERN int sp_pair_use_context(sp_pair_t *pair, sp_context_t *context); /* retained */
 SP_EXTERN int sp_pair_use_protocol(sp_pair_t *pair, const char *protocol, size_t n);
 SP_EXTERN int sp_pair_sign_with(sp_pair_t *pair, const void *signature, size_t n); /* copied */
+SP_EXTERN int sp_pair_use_session(sp_pair_t *pair, const void *bytes, size_t n); /* garbage: 0 */
+SP_EXTERN int sp_pair_use_staple(sp_pair_t *pair, const void *der, size_t n);    /* copied */
 SP_EXTERN void sp_pair_refuse(sp_pair_t *pair, int alert); /* for a hook that fails; not `sign` */
 
 /* The answer to the hook that is waited for is complete: goes on, or fails if status < 0.
@@ -168,6 +180,43 @@ SP_EXTERN const char *sp_pair_server_name(const sp_pair_t *pair); /* as the clie
  */
 SP_EXTERN const char *sp_pair_protocol(const sp_pair_t *pair, size_t *n);
 SP_EXTERN bool sp_pair_is_resumed(const sp_pair_t *pair);
+
+/*
+ * The connection's session for a later one, as bytes: how many they are, 0 when there is none that
+ * can be resumed (yet: in TLS 1.3 it comes after the handshake, see the hook `session`) or the
+ * connection failed. Written to `room` if they fit. The bytes hold secrets, and, for a client, the
+ * name and the policy they are good for. A connection that was cut off (SP_PAIR_TRUNCATED) leaves
+ * its session usable: whether to use it is up to the program.
+ */
+SP_EXTERN size_t sp_pair_session(const sp_pair_t *pair, void *room, size_t size);
+
+/* A client's session ticket as the server sent it; its size, 0: none. Lives until the next one. */
+SP_EXTERN size_t sp_pair_ticket(const sp_pair_t *pair, const void **bytes);
+
+/* A client's: the OCSP response that the server sent when asked to (request_staple), in DER, *n
+ * bytes; NULL: none. It is not checked. Lives as long as the pair. */
+SP_EXTERN const void *sp_pair_staple(const sp_pair_t *pair, size_t *n);
+
+/* The Finished message that we sent, or with `peers` got (RFC 5929 3: tls-unique): its size, 0
+ * before it is known. Written to `room` as far as it fits. */
+SP_EXTERN size_t sp_pair_finished(const sp_pair_t *pair, bool peers, void *room, size_t size);
+
+/* A server's: the index-th signature algorithm that it shares with the client, in order of
+ * preference, as Node writes them: "RSA-PSS+SHA256". The text's length, 0: there are no more. The
+ * text is cut to `size` with its NUL. */
+SP_EXTERN size_t sp_pair_shared_sigalgs(const sp_pair_t *pair, size_t index, char *room,
+                                        size_t size);
+
+/* A client's: the server's key of this connection's key exchange, as Node tells it: "ECDH" "X25519"
+ * 253, "DH" NULL 2048. False when there was none (a resumed session). The texts are constant. */
+SP_EXTERN bool sp_pair_ephemeral_key(const sp_pair_t *pair, const char **type, const char **name,
+                                     int *bits);
+
+/* The cipher suite's name in its RFC: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"; "" as above. */
+SP_EXTERN const char *sp_pair_cipher_standard_name(const sp_pair_t *pair);
+
+/* Sends records of at most n bytes of cleartext, 512 to 16384. Returns 0; SP_EOPTION. */
+SP_EXTERN int sp_pair_set_max_fragment(sp_pair_t *pair, size_t n);
 
 /* Encrypted bytes that went in and out so far. */
 SP_EXTERN uint64_t sp_pair_bytes_in(const sp_pair_t *pair);
