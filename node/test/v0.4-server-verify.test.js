@@ -59,7 +59,7 @@ for (const { name, options, expected } of MODES) {
   });
 }
 
-test('only a literal true asks for certificates, or rejects', async (t) => {
+test('rejectUnauthorized has no effect without requestCert', async (t) => {
   const server = await serve(t, { ...serverOptions({}), rejectUnauthorized: true }, (s) => {
     assert.strictEqual(s.authorized, false);
     s.end('bye\n');
