@@ -1,0 +1,161 @@
+/*
+ * The load of the benchmarks: a client that costs as little as may be and does one thing.
+ *
+ *     load handshake PORT COUNT      full handshakes, one after the other
+ *     load echo PORT BYTES CHUNK     BYTES in records of CHUNK bytes each, sent and read back
+ *     load idle PORT COUNT           COUNT connections that echo 1 KB each, say "ready" and then
+ *                                    are held until the input ends
+ *
+ * The server echoes; on 127.0.0.1. The certificate is not looked at. Prints what was done.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#define WINDOW (256u << 10) /* bytes on their way, so that the server never waits for us */
+#define GREETING 1024
+
+static SSL_CTX *ctx;
+static int port;
+
+__attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  (void)fputs("load: ", stderr);
+  (void)vfprintf(stderr, format, arguments);
+  (void)fputc('\n', stderr);
+  va_end(arguments);
+  ERR_print_errors_fp(stderr);
+  exit(1);
+}
+
+/* The same congestion control at both ends: some machines pace even the loopback by default. */
+static int connected_socket(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+  if (fd < 0)
+    fail("socket: %s", strerror(errno));
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+    fail("connect to port %d: %s", port, strerror(errno));
+  return fd;
+}
+
+static SSL *secure_connection(void) {
+  SSL *ssl = SSL_new(ctx);
+  if (!ssl || !SSL_set_fd(ssl, connected_socket()) || SSL_connect(ssl) != 1)
+    fail("handshake failed");
+  return ssl;
+}
+
+static void close_connection(SSL *ssl) {
+  int fd = SSL_get_fd(ssl);
+  (void)SSL_shutdown(ssl);
+  SSL_free(ssl);
+  (void)close(fd);
+}
+
+/* -- handshake --------------------------------------------------------------------------------- */
+
+static void run_handshakes(long count) {
+  for (long i = 0; i < count; i++)
+    close_connection(secure_connection());
+  (void)printf("%ld handshakes\n", count);
+}
+
+/* -- echo -------------------------------------------------------------------------------------- */
+
+static void wait_for(int fd, short events) {
+  struct pollfd item = {.fd = fd, .events = events};
+  if (poll(&item, 1, 10000) == 0)
+    fail("the server does not answer");
+}
+
+/* Whether SSL_read_ex or SSL_write_ex moved something; if not, it is to be tried again. */
+static int has_moved(SSL *ssl, int result) {
+  int error = SSL_get_error(ssl, result);
+  if (result != 1 && error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+    fail("the connection failed in the middle");
+  return result == 1;
+}
+
+static void run_echo(uint64_t total, size_t chunk) {
+  static unsigned char out[1 << 16], in[1 << 16];
+  SSL *ssl = secure_connection();
+  int fd = SSL_get_fd(ssl);
+  if (chunk > sizeof out || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+    fail("chunks have at most %zu bytes", sizeof out);
+  uint64_t sent = 0, received = 0;
+  while (received < total) {
+    size_t n;
+    int may_send = sent < total && sent - received < WINDOW, moved = 0;
+    if (may_send && has_moved(ssl, SSL_write_ex(ssl, out, chunk, &n)))
+      sent += n, moved = 1;
+    if (has_moved(ssl, SSL_read_ex(ssl, in, sizeof in, &n)))
+      received += n, moved = 1;
+    if (!moved)
+      wait_for(fd, (short)(POLLIN | (may_send ? POLLOUT : 0)));
+  }
+  close_connection(ssl);
+  (void)printf("%llu bytes\n", (unsigned long long)received);
+}
+
+/* -- idle -------------------------------------------------------------------------------------- */
+
+static void greet(SSL *ssl) {
+  static unsigned char bytes[GREETING];
+  size_t n, got = 0;
+  if (SSL_write_ex(ssl, bytes, sizeof bytes, &n) != 1)
+    fail("cannot write");
+  while (got < sizeof bytes) {
+    if (SSL_read_ex(ssl, bytes, sizeof bytes - got, &n) != 1)
+      fail("the echo did not come");
+    got += n;
+  }
+}
+
+static void run_idle(long count) {
+  for (long i = 0; i < count; i++)
+    greet(secure_connection());
+  (void)printf("ready\n");
+  (void)fflush(stdout);
+  while (getchar() != EOF)
+    ;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 4)
+    fail("usage: load handshake PORT COUNT | echo PORT BYTES CHUNK | idle PORT COUNT");
+  (void)signal(SIGPIPE, SIG_IGN);
+  port = atoi(argv[2]);
+  ctx = SSL_CTX_new(TLS_client_method());
+  if (!ctx || !SSL_CTX_set1_groups_list(ctx, "X25519") ||
+      !SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256"))
+    fail("OpenSSL cannot be set up");
+  (void)SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
+  (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+  if (!strcmp(argv[1], "handshake"))
+    run_handshakes(atol(argv[3]));
+  else if (!strcmp(argv[1], "idle"))
+    run_idle(atol(argv[3]));
+  else if (!strcmp(argv[1], "echo") && argc == 5)
+    run_echo(strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
+  else
+    fail("unknown load %s", argv[1]);
+  return 0;
+}
