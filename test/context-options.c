@@ -193,7 +193,8 @@ static int count_verify(SSL *ssl, X509_STORE_CTX *store) {
 
 static void openssl_s_calls_reach_the_owner(void **state) {
   (void)state;
-  static const sp__handler_t handler = {count_hello, choose_first, count_verify};
+  static const sp__handler_t handler = {
+      .client_hello = count_hello, .alpn = choose_first, .verify = count_verify};
   const pki_set_t *pki = pki_default();
   sp_context_t *server = server_context(SP_DEFAULT, SP_DEFAULT);
   sp_context_t *client = context_made(

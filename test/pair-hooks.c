@@ -97,7 +97,8 @@ static int on_sign(sp_pair_t *pair, uint16_t scheme, const uint8_t *message, siz
   return status ? status : sign_now(pair);
 }
 
-static const sp_hooks_t hooks = {on_hello, on_name, on_alpn, on_sign};
+static const sp_hooks_t hooks = {
+    .client_hello = on_hello, .server_name = on_name, .alpn = on_alpn, .sign = on_sign};
 
 /* Gives the answer that is missing, as it should be. */
 static void give_answer(sp_pair_t *pair, int which) {

@@ -24,6 +24,9 @@ int sp__trust_load(sp_context_t *context, const sp_options_t *options, sp_error_
 /* Key, certificate with chain, PKCS#12; after the two above, whose limits apply to them. */
 int sp__credentials_load(sp_context_t *context, const sp_options_t *options, sp_error_t *why);
 
+/* OpenSSL's callbacks for sessions, key logs and OCSP, as far as the hooks want them. */
+void sp__plug(const sp_context_t *context);
+
 /* What policy.c set on the SSL_CTX, set on an SSL that came from another one. */
 int sp__policy_apply(const sp_context_t *context, SSL *ssl);
 

@@ -114,11 +114,10 @@ static bool digest_policy(const sp_context_t *context, EVP_MD_CTX *hash) {
 }
 
 static int name_sessions(sp_context_t *context, sp_error_t *why) {
-  unsigned char name[EVP_MAX_MD_SIZE];
-  unsigned n = 0;
   EVP_MD_CTX *hash = EVP_MD_CTX_new();
-  bool fine = hash && digest_policy(context, hash) && EVP_DigestFinal_ex(hash, name, &n) &&
-              SSL_CTX_set_session_id_context(context->ssl_ctx, name, n);
+  bool fine = hash && digest_policy(context, hash) &&
+              EVP_DigestFinal_ex(hash, context->policy, NULL) &&
+              SSL_CTX_set_session_id_context(context->ssl_ctx, context->policy, 32);
   EVP_MD_CTX_free(hash);
   return fine ? 0 : sp__fail_crypto(why, SP_ECRYPTO, "cannot compute the session id context");
 }
@@ -129,6 +128,7 @@ static int build(sp_context_t *context, const sp_options_t *options, sp_error_t 
   settle(context->ssl_ctx);
   context->hooks = options->hooks;
   context->hooks_data = options->hooks_data;
+  sp__plug(context);
   context->request_cert = options->request_cert == SP_YES;
   context->reject_client = options->reject_unauthorized != SP_NO;
   context->reject_server = options->reject_unauthorized == SP_YES && context->request_cert;

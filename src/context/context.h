@@ -27,6 +27,7 @@ struct sp_context {
   /* what SSL_set_SSL_CTX leaves as it was and sp__context_apply must set */
   char *groups, *sigalgs, *suites;
   int min_version, max_version;
+  uint8_t policy[32]; /* a digest of what decides about a peer */
 };
 
 /*
@@ -38,6 +39,10 @@ typedef struct sp__handler {
   int (*alpn)(SSL *ssl, const unsigned char **out, unsigned char *out_size, const unsigned char *in,
               unsigned in_size);                  /* as SSL_CTX_alpn_select_cb_func */
   int (*verify)(SSL *ssl, X509_STORE_CTX *store); /* as SSL_CTX_set_cert_verify_callback */
+  void (*keylog)(const SSL *ssl, const char *line);
+  int (*session_new)(SSL *ssl, SSL_SESSION *session);
+  SSL_SESSION *(*session_get)(SSL *ssl, const unsigned char *id, int n, int *copy);
+  int (*staple)(SSL *ssl); /* as SSL_CTX_set_tlsext_status_cb */
 } sp__handler_t;
 
 /* The options as this version of the library knows them, whatever version the caller was compiled

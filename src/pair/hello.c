@@ -104,8 +104,8 @@ static int ask_alpn(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
 }
 
 static int ask(sp_pair_t *pair) {
-  static int (*const stages[])(sp_pair_t *, const sp_hooks_t *, void *) = {ask_hello, ask_name,
-                                                                           ask_alpn};
+  static int (*const stages[])(sp_pair_t *, const sp_hooks_t *,
+                               void *) = {ask_hello, ask_name, ask_alpn, sp__pair_ask_session};
   void *data;
   const sp_hooks_t *hooks = sp__pair_hooks(pair, &data);
   sp_context_t *asked = sp_context_retain(pair->context); /* the answer may be another one */
@@ -157,6 +157,8 @@ int sp__pair_hello(SSL *ssl, int *alert) {
   int status = swap_context(pair);
   if (status < 0)
     return refuse(pair, status, alert);
+  sp__pair_offer_staple(pair);
+  sp__pair_offer_psk(pair);
   if (pair->context->is_signed_by_hook && !(SSL_get_mode(ssl) & SSL_MODE_ASYNC)) {
     /* takes effect when the engine is entered anew; from then on it runs on a job's small stack,
      * on which no hook is called */
@@ -204,7 +206,7 @@ int sp__pair_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
 
 /* -- answers ----------------------------------------------------------------------------------- */
 
-static bool can_answer_hello(const sp_pair_t *pair) {
+bool sp__pair_can_answer_hello(const sp_pair_t *pair) {
   return pair->role == SP_SERVER && pair->stage < SP__ASKED + (pair->waiting == SP__WAIT_HELLO) &&
          (pair->in_hook || pair->waiting == SP__WAIT_HELLO);
 }
@@ -212,15 +214,16 @@ static bool can_answer_hello(const sp_pair_t *pair) {
 /* The hooks that began a handshake finish it, whatever context is chosen; but the private key
  * belongs to the context. */
 static int keep_hooks(sp_pair_t *pair) {
+  static const sp_hooks_t none;
   sp_hooks_t hooks = pair->context->hooks;
-  if (pair->hooks || (!hooks.alpn && !hooks.client_hello && !hooks.server_name))
-    return 0;
   hooks.sign = NULL;
+  if (pair->hooks || !memcmp(&hooks, &none, sizeof none))
+    return 0;
   return sp_pair_set_hooks(pair, &hooks, pair->context->hooks_data);
 }
 
 int sp_pair_use_context(sp_pair_t *pair, sp_context_t *context) {
-  if (!can_answer_hello(pair))
+  if (!sp__pair_can_answer_hello(pair))
     return SP_EOPTION;
   if (keep_hooks(pair) < 0)
     return -ENOMEM;
@@ -232,7 +235,7 @@ int sp_pair_use_context(sp_pair_t *pair, sp_context_t *context) {
 }
 
 int sp_pair_use_protocol(sp_pair_t *pair, const char *protocol, size_t n) {
-  if (!can_answer_hello(pair) || !n || n > 255)
+  if (!sp__pair_can_answer_hello(pair) || !n || n > 255)
     return SP_EOPTION;
   char *copy = sp__copy_bytes(protocol, n);
   if (!copy)
@@ -245,10 +248,20 @@ int sp_pair_use_protocol(sp_pair_t *pair, const char *protocol, size_t n) {
 
 void sp_pair_refuse(sp_pair_t *pair, int alert) { pair->refuse = alert; }
 
+/* OpenSSL does these for a context as a whole. */
+static bool can_have(const sp_context_t *context, const sp_hooks_t *hooks) {
+  return (!hooks->keylog || context->hooks.keylog) &&
+         (!hooks->session_new || context->hooks.session_new);
+}
+
 int sp_pair_set_hooks(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
+  if (!can_have(pair->context, hooks))
+    return SP_EOPTION;
   if (!pair->hooks && !(pair->hooks = sp__zalloc(sizeof *pair->hooks)))
     return -ENOMEM;
   *pair->hooks = (sp__pair_hooks_t){*hooks, data};
+  if (pair->role == SP_CLIENT)
+    sp__pair_offer_psk(pair);
   return 0;
 }
 

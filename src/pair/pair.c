@@ -11,7 +11,15 @@
 #include "certificate/certificate.h"
 #include "context/signer.h"
 
-static const sp__handler_t handler = {sp__pair_hello, sp__pair_alpn, sp__pair_verify};
+static const sp__handler_t handler = {
+    .client_hello = sp__pair_hello,
+    .alpn = sp__pair_alpn,
+    .verify = sp__pair_verify,
+    .keylog = sp__pair_keylog,
+    .session_new = sp__pair_session_new,
+    .session_get = sp__pair_session_get,
+    .staple = sp__pair_staple,
+};
 
 /* Looking is much cheaper than clearing, which writes to all of the queue. */
 static void clear_errors(void) {
@@ -37,6 +45,7 @@ static void free_error(sp_error_t *error) {
 
 static void pair_free(sp_pair_t *pair) {
   SSL_free(pair->ssl);
+  SSL_SESSION_free(pair->session);
   sp__pair_drop_blocks(pair);
   sp_context_release(pair->context);
   sp__free(pair->server_name);
@@ -128,37 +137,80 @@ static int make_engine(sp_pair_t *pair, sp_error_t *why) {
   return 0;
 }
 
-static int make(sp_pair_t *pair, const char *server_name, sp_error_t *why) {
-  int status = make_engine(pair, why);
+static bool has_hooks(const sp_options_t *options) {
+  static const sp_hooks_t none;
+  return memcmp(&options->hooks, &none, sizeof none) != 0;
+}
+
+static int make_client(sp_pair_t *pair, const sp_options_t *options, sp_error_t *why) {
+  int status = options->server_name ? set_name(pair, options->server_name, why) : 0;
   if (status < 0)
     return status;
-  if (pair->role == SP_SERVER)
-    return 0;
-  if (server_name && (status = set_name(pair, server_name, why)) < 0)
-    return status;
+  if (options->session)
+    sp__pair_resume_session(pair, options->session, options->session_size);
+  if (options->request_staple == SP_YES)
+    sp__pair_want_staple(pair);
+  sp__pair_offer_psk(pair);
   status = sp__pair_drive(pair); /* the client's first flight */
   if (status < 0 && why)
     *why = *pair->error;
   return status;
 }
 
-int sp_pair_new(sp_pair_t **made, sp_context_t *context, sp_role_t role, const char *server_name,
-                bool check_name, sp_error_t *why) {
+static int set_own_hooks(sp_pair_t *pair, const sp_options_t *options, sp_error_t *why) {
+  int status = sp_pair_set_hooks(pair, &options->hooks, options->hooks_data);
+  if (status == SP_EOPTION)
+    return sp__fail(why, status, SP_US,
+                    "hooks: keylog and session_new have to be the context's, too");
+  return status < 0 ? sp__fail_memory(why) : 0;
+}
+
+static int make(sp_pair_t *pair, const sp_options_t *options, bool own_hooks, sp_error_t *why) {
+  int status = make_engine(pair, why);
+  if (!status && own_hooks)
+    status = set_own_hooks(pair, options, why);
+  if (status < 0)
+    return status;
+  return pair->role == SP_CLIENT ? make_client(pair, options, why) : 0;
+}
+
+/* A pair with a context that is there. */
+static int make_with(sp_pair_t **made, sp_context_t *context, sp_role_t role,
+                     const sp_options_t *options, bool own_hooks, sp_error_t *why) {
   sp_pair_t *pair = sp__zalloc(sizeof *pair);
   if (!pair)
     return sp__fail_memory(why);
   pair->handler = &handler;
   pair->context = sp_context_retain(context);
   pair->role = role;
-  pair->check_name = check_name;
+  pair->check_name = options->check_name != SP_NO;
   pair->alert = pair->refuse = -1;
   ERR_clear_error();
-  int status = make(pair, server_name, why);
+  int status = make(pair, options, own_hooks, why);
   ERR_clear_error();
   if (status < 0)
     sp_pair_release(pair);
   else
     *made = pair;
+  return status;
+}
+
+int sp_pair_new(sp_pair_t **made, sp_context_t *context, sp_role_t role, const char *server_name,
+                bool check_name, sp_error_t *why) {
+  sp_options_t options = {.server_name = server_name, .check_name = check_name ? SP_YES : SP_NO};
+  return make_with(made, context, role, &options, false, why);
+}
+
+int sp_pair_make(sp_pair_t **made, sp_role_t role, sp_error_t *why, const sp_options_t *options) {
+  sp_options_t copy;
+  sp_context_t *context;
+  int status = sp__options_copy(&copy, options, why);
+  if (!status)
+    status = sp__context_of(&context, &copy, why);
+  if (status < 0)
+    return status;
+  status = make_with(made, context, role, &copy, copy.context && has_hooks(&copy), why);
+  sp_context_release(context);
   return status;
 }
 

@@ -19,10 +19,22 @@ typedef struct sp__block {
 } sp__block_t;
 
 /* Which hook a pair waits for. */
-typedef enum sp__wait { SP__WAIT_NONE, SP__WAIT_HELLO, SP__WAIT_SIGN } sp__wait_t;
+typedef enum sp__wait { SP__WAIT_NONE, SP__WAIT_HELLO, SP__WAIT_STAPLE, SP__WAIT_SIGN } sp__wait_t;
 
 /* What a server's hooks are asked, in this order; each may be waited for. */
-typedef enum sp__stage { SP__ASK_HELLO, SP__ASK_NAME, SP__ASK_ALPN, SP__ASKED } sp__stage_t;
+typedef enum sp__stage {
+  SP__ASK_HELLO,
+  SP__ASK_NAME,
+  SP__ASK_ALPN,
+  SP__ASK_SESSION,
+  SP__ASKED
+} sp__stage_t;
+
+/* Whether the hook for OCSP is due. */
+typedef enum sp__staple { SP__STAPLE_NONE, SP__STAPLE_DUE, SP__STAPLE_ASKED } sp__staple_t;
+
+/* Something to be done for the engine outside of it. */
+typedef void (*sp__errand_t)(sp_pair_t *pair, void *what);
 
 typedef struct sp__pair_hooks {
   sp_hooks_t hooks;
@@ -53,9 +65,11 @@ struct sp_pair {
   size_t retry; /* OpenSSL wants to be given at least as much again */
 
   uint64_t bytes_in, bytes_out;
-  const uint8_t *message; /* to be signed, until the hook was asked */
   uint8_t *signature;
-  size_t message_size, signature_size;
+  size_t signature_size;
+  sp__errand_t errand; /* a job of OpenSSL's pauses for it */
+  void *errand_what;
+  SSL_SESSION *session; /* server: what the hook session_get answered */
   void *data;
 
   /* the stream layer's */
@@ -68,8 +82,7 @@ struct sp_pair {
   int refuse; /* alert for a hook that fails; -1: the usual one */
   int answer; /* status that a hook answered or was resumed with */
   sp_role_t role;
-  uint16_t scheme; /* to sign under */
-  uint8_t waiting, stage;
+  uint8_t waiting, stage, staple;
   bool secure, check_name, peer_ended, truncated, transport_ended;
   bool read_blocked;  /* what reading has to answer, a key update, waits for room */
   bool ending, ended; /* sp_pair_end was called; its close_notify is out as a whole */
@@ -104,8 +117,10 @@ int sp__pair_fail_early(sp_pair_t *pair);  /* the transport ended during the han
 int sp__pair_verify(SSL *ssl, X509_STORE_CTX *store);
 int sp__pair_settle(sp_pair_t *pair);            /* once secure */
 void sp__pair_miss_certificate(sp_pair_t *pair); /* one was asked for, and none came */
+long sp__x509_check_dates(const X509 *x509);     /* now; X509_V_OK, X509_V_ERR_... */
 
 /* hello.c */
+bool sp__pair_can_answer_hello(const sp_pair_t *pair);
 int sp__pair_hello(SSL *ssl, int *alert);
 int sp__pair_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
                   const unsigned char *in, unsigned in_size);
@@ -113,7 +128,34 @@ int sp__pair_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
 /* sign.c */
 int sp__pair_sign(void *pair, uint16_t scheme, const uint8_t *message, size_t n, uint8_t *signature,
                   size_t *size);
-bool sp__pair_answer_signer(sp_pair_t *pair); /* true: the engine goes on */
+
+/* errand.c: calls it as a hook is called, on the program's own stack; it is done on return. */
+void sp__pair_outside(sp_pair_t *pair, sp__errand_t errand, void *what);
+bool sp__pair_run_errand(sp_pair_t *pair); /* true: the engine goes on */
+
+/* keylog.c */
+void sp__pair_keylog(const SSL *ssl, const char *line);
+
+/* session.c: sessions are given out; open: the session of bytes that were made for this
+ * connection's name and policy, freed by the caller; NULL: others, or no memory. */
+int sp__pair_session_new(SSL *ssl, SSL_SESSION *session);
+void sp__pair_tell_session(sp_pair_t *pair); /* a client's of TLS 1.2, once secure */
+SSL_SESSION *sp__pair_open_session(const sp_pair_t *pair, const void *bytes, size_t n);
+
+/* resume.c: and come back, to a client by its options, to a server by its hook. */
+void sp__pair_resume_session(sp_pair_t *pair, const void *bytes, size_t n);
+int sp__pair_ask_session(sp_pair_t *pair, const sp_hooks_t *hooks, void *data);
+SSL_SESSION *sp__pair_session_get(SSL *ssl, const unsigned char *id, int n, int *copy);
+
+/* staple.c */
+int sp__pair_staple(SSL *ssl);
+void sp__pair_want_staple(sp_pair_t *pair);   /* client: asks for one */
+void sp__pair_offer_staple(sp_pair_t *pair);  /* server: has the hook asked when it is wanted */
+bool sp__pair_answer_staple(sp_pair_t *pair); /* true: the engine goes on */
+
+/* psk.c: plugs the hooks in. */
+void sp__pair_offer_psk(sp_pair_t *pair);
+bool sp__pair_is_psk(const sp_pair_t *pair); /* both sides knew a key, in place of a certificate */
 
 /* The hooks in force and their data. */
 static inline const sp_hooks_t *sp__pair_hooks(const sp_pair_t *pair, void **data) {

@@ -17,6 +17,7 @@ static int blocked_or_failed(sp_pair_t *pair, int result) {
     return 0;
   case SSL_ERROR_WANT_READ:
   case SSL_ERROR_WANT_CLIENT_HELLO_CB:
+  case SSL_ERROR_WANT_X509_LOOKUP: /* for the hook staple */
   case SSL_ERROR_WANT_ASYNC:
     return 0;
   case SSL_ERROR_ZERO_RETURN: /* a close_notify in place of the handshake */
@@ -29,9 +30,16 @@ static int blocked_or_failed(sp_pair_t *pair, int result) {
 static int become_secure(sp_pair_t *pair) {
   SSL_clear_mode(pair->ssl, SSL_MODE_ASYNC);
   int status = sp__pair_settle(pair);
-  if (!status)
-    pair->secure = true;
-  return status;
+  if (status < 0)
+    return status;
+  pair->secure = true;
+  sp__pair_tell_session(pair);
+  return 0;
+}
+
+/* Hooks that are asked outside of the engine: true when it goes on. */
+static bool answer_hooks(sp_pair_t *pair) {
+  return pair->again || sp__pair_run_errand(pair) || sp__pair_answer_staple(pair);
 }
 
 int sp__pair_drive(sp_pair_t *pair) {
@@ -43,7 +51,7 @@ int sp__pair_drive(sp_pair_t *pair) {
   do {
     pair->again = false;
     result = SSL_do_handshake(pair->ssl);
-  } while (pair->again || sp__pair_answer_signer(pair));
+  } while (answer_hooks(pair));
   status = result == 1 ? become_secure(pair) : blocked_or_failed(pair, result);
   return sp__pair_leave(pair, status);
 }

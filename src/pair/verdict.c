@@ -58,6 +58,14 @@ static bool is_last_second(X509_STORE_CTX *store, const X509 *x509) {
   return X509_cmp_time(X509_get0_notAfter(x509), &before) > 0;
 }
 
+long sp__x509_check_dates(const X509 *x509) {
+  time_t now = time(NULL), before = now - 1; /* see above */
+  if (X509_cmp_time(X509_get0_notBefore(x509), &now) > 0)
+    return X509_V_ERR_CERT_NOT_YET_VALID;
+  return X509_cmp_time(X509_get0_notAfter(x509), &before) > 0 ? X509_V_OK
+                                                              : X509_V_ERR_CERT_HAS_EXPIRED;
+}
+
 /* OpenSSL asks after each check. Going on after a fault and letting the last one stand is what
  * Node does; its names for certificates with several faults are ours, too. */
 static int on_check(int fine, X509_STORE_CTX *store) {
@@ -107,12 +115,14 @@ void sp__pair_miss_certificate(sp_pair_t *pair) {
   condemn(pair, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, NULL, NULL);
 }
 
-/* A resumed session brings its result along, and the name is checked anew. */
+/* A resumed session brings its result along; dates and name are checked anew. */
 static void settle_certificate(sp_pair_t *pair, X509 *leaf) {
   sp_error_t made = {.status = 0};
   if (pair->verify != X509_V_OK)
     return;
   long verify = SSL_get_verify_result(pair->ssl);
+  if (verify == X509_V_OK && SSL_session_reused(pair->ssl))
+    verify = sp__x509_check_dates(leaf);
   if (verify == X509_V_OK && SSL_session_reused(pair->ssl))
     verify = check_name(pair, leaf, &made);
   if (verify != X509_V_OK)
@@ -134,7 +144,7 @@ int sp__pair_settle(sp_pair_t *pair) {
     X509 *leaf = SSL_get0_peer_certificate(pair->ssl);
     if (leaf)
       settle_certificate(pair, leaf);
-    else
+    else if (!sp__pair_is_psk(pair))
       sp__pair_miss_certificate(pair);
     if (pair->verify != X509_V_OK && rejects(pair))
       return sp__pair_fail(pair, SP_EUNAUTHORIZED, SP_PEER, pair->verdict->text);

@@ -1,0 +1,45 @@
+/* Callbacks that OpenSSL has by SSL_CTX only, passed on to the connection (sp__handler_t). Those
+ * that cost something are there only when the context's hooks want them. */
+#include "context/build.h"
+
+static const sp__handler_t *handler_of(const SSL *ssl) {
+  const sp__handler_t *const *owner = SSL_get_app_data(ssl);
+  return owner ? *owner : NULL;
+}
+
+static void on_keylog(const SSL *ssl, const char *line) {
+  const sp__handler_t *handler = handler_of(ssl);
+  if (handler && handler->keylog)
+    handler->keylog(ssl, line);
+}
+
+static int on_session_new(SSL *ssl, SSL_SESSION *session) {
+  const sp__handler_t *handler = handler_of(ssl);
+  return handler && handler->session_new ? handler->session_new(ssl, session) : 0;
+}
+
+static SSL_SESSION *on_session_get(SSL *ssl, const unsigned char *id, int n, int *copy) {
+  const sp__handler_t *handler = handler_of(ssl);
+  return handler && handler->session_get ? handler->session_get(ssl, id, n, copy) : NULL;
+}
+
+static int on_staple(SSL *ssl, void *unused) {
+  (void)unused;
+  const sp__handler_t *handler = handler_of(ssl);
+  return handler && handler->staple ? handler->staple(ssl) : SSL_TLSEXT_ERR_NOACK;
+}
+
+/* Nothing is kept inside of OpenSSL. A client's sessions cost nothing until a hook takes them; a
+ * server gives session ids to clients without tickets only when somebody keeps the sessions. */
+void sp__plug(const sp_context_t *context) {
+  SSL_CTX *ctx = context->ssl_ctx;
+  long mode = SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL | SSL_SESS_CACHE_NO_AUTO_CLEAR;
+  if (context->hooks.session_new)
+    mode |= SSL_SESS_CACHE_SERVER;
+  SSL_CTX_set_session_cache_mode(ctx, mode);
+  SSL_CTX_sess_set_new_cb(ctx, on_session_new);
+  SSL_CTX_sess_set_get_cb(ctx, on_session_get);
+  SSL_CTX_set_tlsext_status_cb(ctx, on_staple);
+  if (context->hooks.keylog)
+    SSL_CTX_set_keylog_callback(ctx, on_keylog);
+}
