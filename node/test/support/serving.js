@@ -1,0 +1,25 @@
+'use strict';
+// Servers on a free port of this machine.
+
+const { once } = require('node:events');
+const tls = require('node:tls');
+
+/** Listens on 127.0.0.1; closed after the test `t`, with all its connections. Answers the port. */
+async function listen(server, t) {
+  const sockets = new Set();
+  server.on(server instanceof tls.Server ? 'secureConnection' : 'connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => close(server, sockets));
+  return server.address().port;
+}
+
+function close(server, sockets) {
+  for (const socket of sockets) socket.destroy();
+  return server.listening && new Promise((resolve) => server.close(resolve));
+}
+
+module.exports = { listen };
