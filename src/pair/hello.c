@@ -4,6 +4,7 @@
 
 #include <openssl/err.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "certificate/certificate.h"
 #include "pair/pair.h"
@@ -214,10 +215,9 @@ bool sp__pair_can_answer_hello(const sp_pair_t *pair) {
 /* The hooks that began a handshake finish it, whatever context is chosen; but the private key
  * belongs to the context. */
 static int keep_hooks(sp_pair_t *pair) {
-  static const sp_hooks_t none;
   sp_hooks_t hooks = pair->context->hooks;
   hooks.sign = NULL;
-  if (pair->hooks || !memcmp(&hooks, &none, sizeof none))
+  if (pair->hooks || !sp__hooks_any(&hooks))
     return 0;
   return sp_pair_set_hooks(pair, &hooks, pair->context->hooks_data);
 }
@@ -249,14 +249,19 @@ int sp_pair_use_protocol(sp_pair_t *pair, const char *protocol, size_t n) {
 void sp_pair_refuse(sp_pair_t *pair, int alert) { pair->refuse = alert; }
 
 /* OpenSSL does these for a context as a whole. */
-static bool can_have(const sp_context_t *context, const sp_hooks_t *hooks) {
-  return (!hooks->keylog || context->hooks.keylog) &&
-         (!hooks->session_new || context->hooks.session_new);
+int sp__hooks_check(const sp_hooks_t *hooks, const sp_context_t *context, sp_error_t *why) {
+  bool fine = (!hooks->keylog || context->hooks.keylog) &&
+              (!hooks->session_new || context->hooks.session_new);
+  if (fine)
+    return 0;
+  return sp__fail(why, SP_EOPTION, SP_US,
+                  "hooks: keylog and session_new need a context that was made with them");
 }
 
 int sp_pair_set_hooks(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
-  if (!can_have(pair->context, hooks))
-    return SP_EOPTION;
+  int status = sp__hooks_check(hooks, pair->context, NULL);
+  if (status < 0)
+    return status;
   if (!pair->hooks && !(pair->hooks = sp__zalloc(sizeof *pair->hooks)))
     return -ENOMEM;
   *pair->hooks = (sp__pair_hooks_t){*hooks, data};

@@ -137,11 +137,6 @@ static int make_engine(sp_pair_t *pair, sp_error_t *why) {
   return 0;
 }
 
-static bool has_hooks(const sp_options_t *options) {
-  static const sp_hooks_t none;
-  return memcmp(&options->hooks, &none, sizeof none) != 0;
-}
-
 static int make_client(sp_pair_t *pair, const sp_options_t *options, sp_error_t *why) {
   int status = options->server_name ? set_name(pair, options->server_name, why) : 0;
   if (status < 0)
@@ -158,10 +153,10 @@ static int make_client(sp_pair_t *pair, const sp_options_t *options, sp_error_t 
 }
 
 static int set_own_hooks(sp_pair_t *pair, const sp_options_t *options, sp_error_t *why) {
-  int status = sp_pair_set_hooks(pair, &options->hooks, options->hooks_data);
-  if (status == SP_EOPTION)
-    return sp__fail(why, status, SP_US,
-                    "hooks: keylog and session_new have to be the context's, too");
+  int status = sp__hooks_check(&options->hooks, pair->context, why);
+  if (status < 0)
+    return status;
+  status = sp_pair_set_hooks(pair, &options->hooks, options->hooks_data);
   return status < 0 ? sp__fail_memory(why) : 0;
 }
 
@@ -209,7 +204,7 @@ int sp_pair_make(sp_pair_t **made, sp_role_t role, sp_error_t *why, const sp_opt
     status = sp__context_of(&context, &copy, why);
   if (status < 0)
     return status;
-  status = make_with(made, context, role, &copy, copy.context && has_hooks(&copy), why);
+  status = make_with(made, context, role, &copy, copy.context && sp__hooks_any(&copy.hooks), why);
   sp_context_release(context);
   return status;
 }

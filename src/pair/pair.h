@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <openssl/ssl.h>
 
@@ -156,6 +157,14 @@ bool sp__pair_answer_staple(sp_pair_t *pair); /* true: the engine goes on */
 /* psk.c: plugs the hooks in. */
 void sp__pair_offer_psk(sp_pair_t *pair);
 bool sp__pair_is_psk(const sp_pair_t *pair); /* both sides knew a key, in place of a certificate */
+
+/* hello.c: whether the context can have these hooks beside it; SP_EOPTION. */
+int sp__hooks_check(const sp_hooks_t *hooks, const sp_context_t *context, sp_error_t *why);
+
+static inline bool sp__hooks_any(const sp_hooks_t *hooks) {
+  static const sp_hooks_t none;
+  return memcmp(hooks, &none, sizeof none) != 0;
+}
 
 /* The hooks in force and their data. */
 static inline const sp_hooks_t *sp__pair_hooks(const sp_pair_t *pair, void **data) {

@@ -55,9 +55,19 @@ static int open_io(uv_stream_t *io, int fd) {
                                    : uv_tcp_open((uv_tcp_t *)io, fd);
 }
 
+static int make_pair(sp_pair_t **pair, sp_server_t *server) {
+  int status = sp_pair_new(pair, server->context, SP_SERVER, NULL, false, NULL);
+  if (status < 0 || !sp__hooks_any(&server->hooks))
+    return status;
+  status = sp_pair_set_hooks(*pair, &server->hooks, server->hooks_data);
+  if (status < 0)
+    sp_pair_release(*pair);
+  return status;
+}
+
 static int greet(sp_server_t *server, uv_stream_t *io) {
   sp_pair_t *pair;
-  int status = sp_pair_new(&pair, server->context, SP_SERVER, NULL, false, NULL);
+  int status = make_pair(&pair, server);
   if (status < 0)
     return status;
   sp_stream_t *stream = sp__stream_new(server->loop, server->on_secure, &server->settings);

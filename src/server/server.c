@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "context/context.h"
+#include "pair/pair.h"
 #include "stream/address.h"
 
 #define BACKLOG 511
@@ -23,6 +24,10 @@ static void server_free(sp_server_t *server) {
 
 static void set_options(sp_server_t *server, const sp_options_t *options) {
   sp__settings_of(&server->settings, options);
+  if (options->context) {
+    server->hooks = options->hooks;
+    server->hooks_data = options->hooks_data;
+  }
   server->max_connections = options->max_connections;
   server->backlog = options->backlog > 0 ? options->backlog : BACKLOG;
   server->accepts_per_turn =
@@ -35,7 +40,9 @@ static void set_options(sp_server_t *server, const sp_options_t *options) {
 }
 
 static int check_context(const sp_server_t *server, const sp_options_t *options, sp_error_t *why) {
-  if (options->context || sp_context_has_certificate(server->context))
+  if (options->context)
+    return sp__hooks_check(&options->hooks, options->context, why);
+  if (sp_context_has_certificate(server->context))
     return 0;
   return sp__fail(why, SP_EOPTION, SP_US,
                   "a server needs key and cert (or key_file and cert_file): neither is given");

@@ -34,6 +34,8 @@ struct sp_server {
   sp_drop_cb on_drop;
   sp_context_t *context; /* the default */
   sp__names_t names;     /* the others */
+  sp_hooks_t hooks;      /* beside a ready context */
+  void *hooks_data;
   sp__settings_t settings;
   sp__list_t streams;
   size_t connections, max_connections;

@@ -47,14 +47,11 @@ static int make_stream(sp_stream_t **made, uv_stream_t *io, sp_pair_t *pair,
 static int adopt(sp_stream_t **made, uv_stream_t *io, sp_role_t role, const void *already, size_t n,
                  sp_secure_cb on_secure, sp_error_t *why, const sp_options_t *options) {
   sp_pair_t *pair = NULL;
-  sp_context_t *context;
   sp__settings_t settings;
-  int status = sp__context_of(&context, options, why);
-  if (status < 0)
-    return status;
-  const char *name = options->server_name ? options->server_name : options->host;
-  status = sp_pair_new(&pair, context, role, name, options->check_name != SP_NO, why);
-  sp_context_release(context);
+  sp_options_t one = *options;
+  if (!one.server_name)
+    one.server_name = one.host;
+  int status = sp_pair_make(&pair, role, why, &one);
   if (status < 0)
     return status;
   sp__settings_of(&settings, options);

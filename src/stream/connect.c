@@ -324,14 +324,10 @@ static int check(const sp_options_t *options, sp_error_t *why) {
 
 static int make_pair(sp_pair_t **pair, const sp_options_t *options, const char *host,
                      sp_error_t *why) {
-  sp_context_t *context;
-  int status = sp__context_of(&context, options, why);
-  if (status < 0)
-    return status;
-  const char *name = options->server_name ? options->server_name : host;
-  status = sp_pair_new(pair, context, SP_CLIENT, name, options->check_name != SP_NO, why);
-  sp_context_release(context);
-  return status;
+  sp_options_t one = *options;
+  if (!one.server_name)
+    one.server_name = host;
+  return sp_pair_make(pair, SP_CLIENT, why, &one);
 }
 
 static int make_stream(sp_stream_t **made, uv_loop_t *uv, sp_secure_cb on_secure,
