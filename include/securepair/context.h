@@ -224,9 +224,10 @@ typedef struct sp_options {
 SP_EXTERN int sp_context_new(sp_context_t **context, sp_error_t *why, const sp_options_t *options);
 
 /*
- * Trusted certificates, read once and shared by contexts and threads: a context with `trust` costs
- * nothing for them. `pems` are `count` PEM texts with one or many certificates each; with a count
- * of 0 nobody is trusted. *trust is released by the caller. Any thread.
+ * Trusted certificates, read once and shared by contexts and threads: they cost a context with
+ * `trust` nothing (with `request_cert` their names, with `crl` a list of them). `pems` are `count`
+ * PEM texts with one or many certificates each; with a count of 0 nobody is trusted. *trust is
+ * released by the caller. Any thread.
  * Errors, naming the text as "ca[index]": SP_ECA, UV_ENOMEM.
  */
 SP_EXTERN int sp_trust_new(sp_trust_t **trust, const char *const *pems, size_t count,
@@ -245,9 +246,9 @@ SP_EXTERN bool sp_context_has_certificate(const sp_context_t *context);
  * when there is none. */
 SP_EXTERN int sp_context_certificate(const sp_context_t *context, sp_certificate_t **certificate);
 
-/* The certificate that issued our own, from our chain or else from those we trust; a certificate
- * that issued itself is its own issuer. *issuer is released by the caller; SP_ECERTIFICATE when
- * there is no certificate or its issuer is not known. */
+/* The certificate that issued our own (of several, the last): from what was given as its chain, or
+ * else from those we trust. *issuer is released by the caller; SP_ECERTIFICATE when there is no
+ * certificate or its issuer is not known. May block on the system's roots. */
 SP_EXTERN int sp_context_issuer(const sp_context_t *context, sp_certificate_t **issuer);
 
 /* Writes the 48 bytes of the keys that seal our session tickets, as in the option `ticket_keys`.

@@ -58,8 +58,12 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
                                   : SSL_TLSEXT_ERR_NOACK;
 }
 
-static int on_verify(X509_STORE_CTX *store, void *unused) {
-  (void)unused;
+/* What on_verify adds. An SSL keeps its own flags when it gets another SSL_CTX. */
+static unsigned long partial_chain = X509_V_FLAG_PARTIAL_CHAIN;
+
+static int on_verify(X509_STORE_CTX *store, void *flags) {
+  if (flags)
+    X509_STORE_CTX_set_flags(store, *(unsigned long *)flags);
   SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
   const sp__handler_t *handler = handler_of(ssl);
   return handler && handler->verify ? handler->verify(ssl, store) : X509_verify_cert(store);
@@ -94,23 +98,14 @@ static void settle(SSL_CTX *ctx) {
  * may come back. */
 static bool digest_policy(const sp_context_t *context, EVP_MD_CTX *hash) {
   int facts[] = {context->request_cert, context->reject_server, context->system_roots,
-                 context->common_name,  context->min_version,   context->max_version};
-  if (!EVP_DigestInit_ex(hash, EVP_sha256(), NULL) || !EVP_DigestUpdate(hash, facts, sizeof facts))
-    return false;
+                 context->common_name,  context->partial_chain, context->min_version,
+                 context->max_version};
   X509_STORE *store = SSL_CTX_get_cert_store(context->ssl_ctx);
   unsigned long flags = X509_VERIFY_PARAM_get_flags(X509_STORE_get0_param(store));
-  STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
-  bool fine = EVP_DigestUpdate(hash, &flags, sizeof flags);
-  for (int i = 0; fine && i < sk_X509_OBJECT_num(objects); i++) {
-    const X509_OBJECT *object = sk_X509_OBJECT_value(objects, i);
-    X509 *x509 = X509_OBJECT_get0_X509(object);
-    X509_CRL *crl = X509_OBJECT_get0_X509_CRL(object);
-    unsigned char one[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    fine = (!x509 || X509_digest(x509, EVP_sha256(), one, &n)) &&
-           (!crl || X509_CRL_digest(crl, EVP_sha256(), one, &n)) && EVP_DigestUpdate(hash, one, n);
-  }
-  return fine;
+  return EVP_DigestInit_ex(hash, EVP_sha256(), NULL) &&
+         EVP_DigestUpdate(hash, facts, sizeof facts) &&
+         EVP_DigestUpdate(hash, &flags, sizeof flags) &&
+         EVP_DigestUpdate(hash, context->trusted, sizeof context->trusted);
 }
 
 static int name_sessions(sp_context_t *context, sp_error_t *why) {
@@ -133,6 +128,9 @@ static int build(sp_context_t *context, const sp_options_t *options, sp_error_t 
   context->reject_client = options->reject_unauthorized != SP_NO;
   context->reject_server = options->reject_unauthorized == SP_YES && context->request_cert;
   context->common_name = options->insecure_common_name == SP_YES;
+  context->partial_chain = options->partial_chain == SP_YES;
+  if (context->partial_chain)
+    SSL_CTX_set_cert_verify_callback(context->ssl_ctx, on_verify, &partial_chain);
   int status = sp__policy_load(context, options, why);
   if (!status)
     status = sp__trust_load(context, options, why);

@@ -22,12 +22,13 @@ struct sp_context {
   bool own_store;    /* ... but `crl` was: the SSL_CTX has them in a store of its own */
   bool request_cert; /* as a server */
   bool reject_client, reject_server; /* reject_unauthorized as it comes out for either role */
-  bool common_name;
+  bool common_name, partial_chain;
   bool is_signed_by_hook; /* its key came from sp__signer_key */
   /* what SSL_set_SSL_CTX leaves as it was and sp__context_apply must set */
   char *groups, *sigalgs, *suites;
   int min_version, max_version;
-  uint8_t policy[32]; /* a digest of what decides about a peer */
+  uint8_t trusted[32]; /* a digest of what is in the SSL_CTX's store */
+  uint8_t policy[32];  /* a digest of what decides about a peer */
 };
 
 /*

@@ -57,6 +57,7 @@ static int check_choices(const sp_options_t *options, sp_error_t *why) {
       {"prefer_server_ciphers", options->prefer_server_ciphers},
       {"insecure_common_name", options->insecure_common_name},
       {"tickets", options->tickets},
+      {"partial_chain", options->partial_chain},
   };
   int status = 0;
   for (size_t i = 0; !status && i < sizeof choices / sizeof *choices; i++)
@@ -90,5 +91,7 @@ int sp__options_check(const sp_options_t *o, sp_error_t *why) {
     status = check_one_of("hooks.sign", o->hooks.sign, "pfx", pfx, why);
   if (!status)
     status = check_one_of("passphrase", o->passphrase, "on_passphrase", o->on_passphrase, why);
+  if (!status)
+    status = check_one_of("trust", o->trust, "ca", o->ca || o->ca_files, why);
   return status;
 }
