@@ -46,6 +46,11 @@ typedef void (*sp_secure_cb)(sp_stream_t *stream, int status);
  *   timeout  no traffic for the idle time-out; the stream stays open: end or destroy it, or not.
  *   error    the stream failed after it was secure; `close` follows. At most once.
  *   close    the last event; the stream is gone when the callback returns.
+ *   room     is no event but a question: where the next cleartext goes. Asked right before it is
+ *            read, once for each `data`, whose bytes then lie at the start of the answer, at most
+ *            `*size` of them (on entry: what the loop's slab has). NULL or a size of 0: the slab,
+ *            as without `room`. It may be answered in vain: `data` follows only if there is
+ *            cleartext. The memory must live until `data`, or until the stream reads no more.
  */
 typedef struct sp_stream_events {
   void (*data)(sp_stream_t *stream, const uint8_t *bytes, size_t n);
@@ -54,6 +59,7 @@ typedef struct sp_stream_events {
   void (*timeout)(sp_stream_t *stream);
   void (*error)(sp_stream_t *stream, const sp_error_t *error);
   void (*close)(sp_stream_t *stream);
+  uint8_t *(*room)(sp_stream_t *stream, size_t *size);
 } sp_stream_events_t;
 
 /* Sets the events (copied; NULL: none) and the stream's data pointer. Any time before `close`;
@@ -88,6 +94,51 @@ SP_EXTERN int sp_stream_adopt(sp_stream_t **stream, uv_stream_t *io, sp_role_t r
                               const void *already, size_t n, sp_secure_cb on_secure,
                               sp_error_t *why, const sp_options_t *options);
 
+/* -- a transport of one's own ------------------------------------------------------------------ */
+
+/*
+ * What carries the ciphertext of a stream made by sp_stream_over: TLS over anything, another
+ * stream included. The library calls these four, on the loop's thread, with the `data` given there.
+ *   send   n bytes to the peer: how many were taken (copied), maybe fewer; UV_EAGAIN for none: call
+ *          sp_transport_room when there is room again, also after fewer; or an error, < 0, which
+ *          fails the stream.
+ *   read   bytes are wanted, or not any more; those that come nevertheless are held.
+ *   end    nothing more will be sent (the FIN of a socket). Bytes are still wanted.
+ *   close  let go of it, and call sp_transport_closed: in this call or later. The last call.
+ */
+typedef struct sp_transport {
+  int (*send)(sp_stream_t *stream, const void *bytes, size_t n, void *data);
+  void (*read)(sp_stream_t *stream, bool on, void *data);
+  void (*end)(sp_stream_t *stream, void *data);
+  void (*close)(sp_stream_t *stream, void *data);
+} sp_transport_t;
+
+/*
+ * As sp_stream_adopt, over a transport of the program's own (copied; all four are needed, or
+ * SP_EOPTION). Nothing of it is called before this returned. After an error return nothing is
+ * called at all. The stream keeps the loop alive as a socket does, see sp_stream_unref.
+ */
+SP_EXTERN int sp_stream_over(sp_stream_t **stream, uv_loop_t *loop, const sp_transport_t *transport,
+                             void *data, sp_role_t role, const void *already, size_t n,
+                             sp_secure_cb on_secure, sp_error_t *why, const sp_options_t *options);
+
+/*
+ * What the program tells such a stream, in any callback, from within `send`, too. Where the library
+ * is at work already what they say is held, and handled at the end of that callback or in the
+ * loop's next turn; elsewhere they call the stream's events themselves, as libuv would.
+ *   received   n bytes of the peer's, borrowed for the call
+ *   ended      the peer sends no more (the FIN of a socket)
+ *   failed     the transport broke: the status, < 0, becomes the stream's error
+ *   room       after a send that took less than all: it may be tried again
+ *   closed     the transport is let go of: the stream's `close` follows, and nothing of the
+ *              transport is called any more. Without `close` asked for: failed with UV_ECONNRESET.
+ */
+SP_EXTERN void sp_transport_received(sp_stream_t *stream, const void *bytes, size_t n);
+SP_EXTERN void sp_transport_ended(sp_stream_t *stream);
+SP_EXTERN void sp_transport_failed(sp_stream_t *stream, int status);
+SP_EXTERN void sp_transport_room(sp_stream_t *stream);
+SP_EXTERN void sp_transport_closed(sp_stream_t *stream);
+
 /* -- writing ----------------------------------------------------------------------------------- */
 
 /*
@@ -100,6 +151,14 @@ SP_EXTERN int sp_stream_adopt(sp_stream_t **stream, uv_stream_t *io, sp_role_t r
  * is secure, writes wait for it.
  */
 SP_EXTERN int sp_stream_send(sp_stream_t *stream, const void *bytes, size_t n);
+
+/*
+ * Encrypts straight from the caller's memory what the transport takes now, and passes it on at
+ * once: how many bytes of n that were. Fewer, 0 too: earlier writes are queued, the stream is not
+ * secure yet or in a hook, or the transport is full; write the rest, or wait for `drain`.
+ * < 0: as sp_stream_send.
+ */
+SP_EXTERN ssize_t sp_stream_try(sp_stream_t *stream, const void *bytes, size_t n);
 
 /* A write of the caller's memory, which must stay as it is until the callback. */
 typedef struct sp_write sp_write_t;
@@ -143,6 +202,9 @@ SP_EXTERN bool sp_stream_is_paused(const sp_stream_t *stream);
  * the streams' error or SP_EENDED.
  */
 SP_EXTERN int sp_stream_pipe(sp_stream_t *from, sp_stream_t *to);
+
+/* As sp_stream_pipe, but the end of `from` is only told, by its `end` event: `to` stays open. */
+SP_EXTERN int sp_stream_pipe_open(sp_stream_t *from, sp_stream_t *to);
 SP_EXTERN void sp_stream_unpipe(sp_stream_t *from);
 
 /* Which ways a pipe to a plain stream runs. */
@@ -207,7 +269,7 @@ SP_EXTERN uint64_t sp_stream_bytes_read(const sp_stream_t *stream);
 SP_EXTERN uint64_t sp_stream_bytes_written(const sp_stream_t *stream);
 
 /* The pair (certificate, cipher, protocol ...), the transport, the loop. Borrowed. The transport
- * is NULL until it is connected. */
+ * is NULL until it is connected, and when it is one of the program's own. */
 SP_EXTERN sp_pair_t *sp_stream_pair(const sp_stream_t *stream);
 SP_EXTERN uv_stream_t *sp_stream_transport(const sp_stream_t *stream);
 SP_EXTERN uv_loop_t *sp_stream_loop(const sp_stream_t *stream);

@@ -113,7 +113,7 @@ static void tell_drained(sp_stream_t *stream) {
     return;
   sp__pipe_drained(stream);
   sp__relay_drained(stream);
-  if (!stream->need_drain || stream->ending || stream->closing)
+  if (!stream->need_drain || !stream->secure || stream->ending || stream->closing)
     return;
   stream->need_drain = false;
   if (stream->events.drain)
@@ -146,7 +146,7 @@ void sp__stream_ended(sp_stream_t *stream, int status) {
     stream->events.end(stream, status);
   if (stream->closing)
     return;
-  sp_stream_t *to = stream->pipe_to;
+  sp_stream_t *to = stream->pipe_open ? NULL : stream->pipe_to;
   sp_stream_unpipe(stream);
   if (to) {
     to->cut = to != stream && status < 0; /* a truncation is passed on as one */

@@ -45,6 +45,7 @@ typedef struct sp__loop {
   unsigned depth;   /* of library callbacks that run now: writes are corked */
   unsigned closing; /* handles still to close */
   unsigned hellos;  /* handshakes begun in this turn */
+  bool lent;        /* `out` is with a pair */
   sp__list_t work;
   sp__list_t turns;   /* work for the end of this turn */
   sp__list_t waiting; /* streams whose handshake has to wait for a later turn */

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "stream/stream.h"
 
-int sp_stream_pipe(sp_stream_t *from, sp_stream_t *to) {
+static int start(sp_stream_t *from, sp_stream_t *to, bool open) {
   if (from->loop != to->loop || from->pipe_to || from->relay)
     return SP_EOPTION;
   if (from->closing || to->closing)
@@ -12,10 +12,14 @@ int sp_stream_pipe(sp_stream_t *from, sp_stream_t *to) {
   if (to->ending)
     return SP_EENDED;
   from->pipe_to = to;
+  from->pipe_open = open;
   sp__list_append(&to->pipe_from, &from->pipe_sibling);
   sp__stream_put_off(from);
   return 0;
 }
+
+int sp_stream_pipe(sp_stream_t *from, sp_stream_t *to) { return start(from, to, false); }
+int sp_stream_pipe_open(sp_stream_t *from, sp_stream_t *to) { return start(from, to, true); }
 
 void sp_stream_unpipe(sp_stream_t *from) {
   if (!from->pipe_to)

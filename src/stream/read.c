@@ -34,8 +34,12 @@ static bool wants_transport(const sp_stream_t *stream) {
 
 /* -- cleartext --------------------------------------------------------------------------------- */
 
+static bool drops_cleartext(const sp_stream_t *stream) {
+  return stream->ending && !stream->half_open;
+}
+
 static void deliver(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
-  if (stream->ending && !stream->half_open)
+  if (drops_cleartext(stream) || stream->closing)
     return;
   stream->bytes_read += n;
   if (stream->pipe_to)
@@ -46,13 +50,29 @@ static void deliver(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
     stream->events.data(stream, bytes, n);
 }
 
+/* Where the next cleartext goes: the program's room, if it has some for its `data`. */
+static uint8_t *find_room(sp_stream_t *stream, size_t *size) {
+  *size = SP__CLEAR;
+  if (!stream->events.room || !stream->events.data || stream->pipe_to || drops_cleartext(stream) ||
+      sp__relay_takes_data(stream))
+    return stream->loop->clear;
+  uint8_t *room = stream->events.room(stream, size);
+  if (room && *size)
+    return room;
+  *size = SP__CLEAR;
+  return stream->loop->clear;
+}
+
 static void read_clear(sp_stream_t *stream) {
   sp_pair_t *pair = stream->pair;
   while (sp__stream_is_flowing(stream) && !stream->in_ended) {
-    size_t got;
-    int status = sp_pair_cleartext_out(pair, stream->loop->clear, SP__CLEAR, &got);
+    size_t got, size;
+    uint8_t *room = find_room(stream, &size);
+    if (!sp__stream_is_flowing(stream))
+      return; /* paused or destroyed when asked */
+    int status = sp_pair_cleartext_out(pair, room, size, &got);
     if (got)
-      deliver(stream, stream->loop->clear, got);
+      deliver(stream, room, got);
     if (stream->closing)
       return;
     if (status < 0 && status != SP_ETRUNCATED) {
@@ -79,7 +99,7 @@ static void become_secure(sp_stream_t *stream) {
 
 /* Drives the handshake; what it has to say goes out in one write before anybody is told. */
 static void handshake(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
-  sp_pair_lend(stream->pair, stream->loop->out, sizeof stream->loop->out);
+  sp__stream_lend(stream);
   int status = sp_pair_encrypted_in(stream->pair, bytes, n);
   sp__stream_flush_lent(stream);
   if (stream->closing)

@@ -85,6 +85,7 @@ struct sp_stream {
   bool paused : 1;     /* by the user */
   bool flowing : 1;    /* sp_stream_resume was called: read also without a listener */
   bool clogged : 1;    /* the target of a pipe does not take more */
+  bool pipe_open : 1;  /* the pipe does not pass the end on */
   bool reading : 1;    /* uv_read_start is on */
   bool need_drain : 1; /* a write answered 0 */
   bool half_open : 1;
@@ -125,7 +126,9 @@ void sp__stream_serve_waiting(sp__loop_t *loop);
 
 /* write.c */
 void sp__stream_flush(sp_stream_t *stream);
-void sp__stream_flush_lent(sp_stream_t *stream); /* the slab is lent already; takes it back */
+/* Lends the pair the loop's slab for what it has to send; flush_lent sends and takes it back. */
+void sp__stream_lend(sp_stream_t *stream);
+void sp__stream_flush_lent(sp_stream_t *stream);
 bool sp__stream_is_all_passed(const sp_stream_t *stream); /* all cleartext, to the transport */
 /* For pipes: sends at once as much as goes and queues the rest. The same answers as
  * sp_stream_send, but for SP_EOVERFLOW. */

@@ -240,9 +240,15 @@ static bool can_give(const sp_stream_t *stream) {
   return !stream->flight && !stream->broken && !stream->closing;
 }
 
+void sp__stream_lend(sp_stream_t *stream) {
+  stream->loop->lent = true;
+  sp_pair_lend(stream->pair, stream->loop->out, sizeof stream->loop->out);
+}
+
 void sp__stream_flush_lent(sp_stream_t *stream) {
   if (can_give(stream))
     pump(stream);
+  stream->loop->lent = false;
   if (sp_pair_unlend(stream->pair) < 0)
     sp__stream_fail(stream, sp_pair_error(stream->pair));
   if (can_give(stream))
@@ -257,7 +263,7 @@ void sp__stream_flush(sp_stream_t *stream) {
     return;
   if (stream->secure && stream->queue.first)
     sp__stream_touch(stream);
-  sp_pair_lend(stream->pair, stream->loop->out, sizeof stream->loop->out);
+  sp__stream_lend(stream);
   sp__stream_flush_lent(stream);
 }
 
@@ -312,7 +318,7 @@ int sp_stream_write(sp_write_t *request, sp_stream_t *stream, const void *bytes,
 
 static bool can_go_at_once(const sp_stream_t *stream) {
   return stream->secure && !stream->queue.first && !stream->flight && !stream->failed &&
-         !stream->pair->ahead;
+         !stream->pair->ahead && !stream->pair->busy && !stream->loop->lent;
 }
 
 /* Encrypts straight from the caller's memory as long as the transport takes it. */
@@ -320,7 +326,7 @@ static size_t push_at_once(sp_stream_t *stream, const uint8_t *bytes, size_t n) 
   size_t done = 0, took;
   int gave = 1;
   sp__stream_touch(stream);
-  sp_pair_lend(stream->pair, stream->loop->out, sizeof stream->loop->out);
+  sp__stream_lend(stream);
   do {
     if (sp_pair_cleartext_in(stream->pair, bytes + done, n - done, &took) < 0)
       sp__stream_fail(stream, sp_pair_error(stream->pair));
@@ -334,15 +340,25 @@ static size_t push_at_once(sp_stream_t *stream, const uint8_t *bytes, size_t n) 
   return done;
 }
 
+ssize_t sp_stream_try(sp_stream_t *stream, const void *bytes, size_t n) {
+  int status = may_write(stream, 0);
+  if (status < 0)
+    return status;
+  size_t done = can_go_at_once(stream) ? push_at_once(stream, bytes, n) : 0;
+  if (done == n)
+    return (ssize_t)done;
+  stream->need_drain = true;
+  sp__stream_put_off(stream);
+  return done || (status = may_write(stream, 0)) == 0 ? (ssize_t)done : status;
+}
+
 int sp__stream_push(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   int status = may_write(stream, 0); /* a pipe is bounded by high_water, not by write_limit */
   if (status < 0)
     return status;
   size_t done = can_go_at_once(stream) ? push_at_once(stream, bytes, n) : 0;
-  if (stream->error)
-    return stream->error->status;
-  if (stream->closing)
-    return UV_ECANCELED;
+  if ((status = may_write(stream, 0)) < 0)
+    return status;
   if (done < n && (status = queue_copy(stream, bytes + done, n - done)) < 0) {
     sp__stream_fail(stream, &sp__memory_error); /* a hole in what was piped must not go unseen */
     return status;
