@@ -67,6 +67,14 @@ typedef void (*sp_drop_cb)(sp_server_t *server, int status);
 SP_EXTERN void sp_server_on_drop(sp_server_t *server, sp_drop_cb on_drop);
 
 /*
+ * A connection was accepted, and is below the maximum; nothing was read from its descriptor, which
+ * is non-blocking and close-on-exec. Answers 0: go on; 1: it is the program's now, and does not
+ * count as a connection; < 0: it is closed, and `drop` is called with this status. NULL: go on.
+ */
+typedef int (*sp_accept_cb)(sp_server_t *server, int fd);
+SP_EXTERN void sp_server_on_accept(sp_server_t *server, sp_accept_cb on_accept);
+
+/*
  * Contexts: the default one, and others by server name: "mail.example", or "*.example" for names
  * with one more label; an exact name wins, case and a trailing dot do not matter. Live connections
  * keep theirs; the next handshake takes the new one. The context is retained. NULL removes a name.

@@ -85,12 +85,21 @@ static int greet(sp_server_t *server, uv_stream_t *io) {
   return 0;
 }
 
+/* 0: the client is the server's; 1: the program took it; below 0: it is not wanted. */
+static int admit(sp_server_t *server, int fd) {
+  if (server->max_connections && server->connections >= server->max_connections)
+    return UV_ECONNREFUSED;
+  int status = server->on_accept ? server->on_accept(server, fd) : 0;
+  return status == 0 && server->closing ? UV_ECANCELED : status;
+}
+
 /* Takes the client over, or closes it. */
 static int take(sp_server_t *server, int fd) {
-  if (server->max_connections && server->connections >= server->max_connections) {
+  int admitted = admit(server, fd);
+  if (admitted < 0)
     (void)close(fd);
-    return UV_ECONNREFUSED;
-  }
+  if (admitted != 0)
+    return admitted;
   uv_stream_t *io = io_new(server);
   int status = io ? open_io(io, fd) : UV_ENOMEM;
   if (status < 0)

@@ -143,6 +143,10 @@ void sp_server_set_max_connections(sp_server_t *server, size_t maximum) {
 
 void sp_server_on_drop(sp_server_t *server, sp_drop_cb on_drop) { server->on_drop = on_drop; }
 
+void sp_server_on_accept(sp_server_t *server, sp_accept_cb on_accept) {
+  server->on_accept = on_accept;
+}
+
 int sp_server_address(const sp_server_t *server, char *room, size_t size, int *port) {
   if (!server->listener)
     return UV_EBADF;

@@ -32,6 +32,7 @@ struct sp_server {
   sp_secure_cb on_secure;
   sp_server_cb on_close;
   sp_drop_cb on_drop;
+  sp_accept_cb on_accept;
   sp_context_t *context; /* the default */
   sp__names_t names;     /* the others */
   sp_hooks_t hooks;      /* beside a ready context */
