@@ -7,17 +7,25 @@
 // SECUREPAIR_BUILD_DIR      the folder for what is built (build/ here unless told otherwise)
 // SECUREPAIR_SANITIZE       "address": with AddressSanitizer and UndefinedBehaviorSanitizer
 // CC                        the C compiler
+//
+// Ends with 3 when this machine lacks something, with 1 when the build fails.
 
 const path = require('node:path');
-const { Problem } = require('./install/problem');
+const { Missing, Problem } = require('./install/problem');
 const { compilerFor } = require('./install/compiler');
 const { headersOfNode } = require('./install/headers');
 const { findSources } = require('./install/sources');
 const { build } = require('./install/build');
 
-async function main() {
+function checkPlatform() {
   if (process.platform !== 'linux')
-    throw new Problem(`securepair runs on Linux; this is ${process.platform}.`);
+    throw new Missing(`Linux is what it runs on; this is ${process.platform}`);
+  if (parseInt(process.versions.node, 10) < 18)
+    throw new Missing(`node 18 or newer is what it runs on; this is ${process.version}`);
+}
+
+async function main() {
+  checkPlatform();
   const sanitize = process.env.SECUREPAIR_SANITIZE || '';
   const folder = path.resolve(process.env.SECUREPAIR_BUILD_DIR || path.join(__dirname, 'build'));
   const compiler = compilerFor(sanitize, headersOfNode());
@@ -29,5 +37,5 @@ async function main() {
 main().catch((error) => {
   if (!(error instanceof Problem)) throw error;
   console.error(`securepair: ${error.message}`);
-  process.exitCode = 1;
+  process.exitCode = error.status;
 });

@@ -2,7 +2,7 @@
 // The C compiler and how it is called.
 
 const { spawnSync } = require('node:child_process');
-const { Problem } = require('./problem');
+const { Missing, Problem } = require('./problem');
 
 const COMPILERS = ['cc', 'gcc', 'clang'];
 
@@ -36,7 +36,7 @@ function findCompiler() {
   const command = (named ? [named] : COMPILERS.map((name) => [name]))
     .find((one) => accepts(one, []));
   if (command) return command;
-  throw new Problem(named
+  throw new Missing(named
     ? `the C compiler that CC names does not compile: ${process.env.CC}`
     : 'a C compiler with the C library\'s headers is missing: install one ' +
       '(Debian: gcc and libc6-dev, or build-essential)');

@@ -4,7 +4,7 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { Problem } = require('./problem');
+const { Missing } = require('./problem');
 
 const SYSTEM = ['/usr/include', '/usr/local/include'];
 const variables = process.config.variables;
@@ -37,7 +37,7 @@ function isForThisNode(version) {
 function missing(found) {
   const others = found.map((folder) => `${folder} is of ${versionOf(folder)}`);
   const but = others.length > 0 ? ` (${others.join(', ')})` : '';
-  return new Problem(`the headers of node ${process.versions.node} are missing${but}: install the ` +
+  return new Missing(`the headers of node ${process.versions.node} are missing${but}: install the ` +
     'package that has them (Debian: libnode-dev), or name the folder that has include/node: ' +
     'npm install --nodedir=FOLDER');
 }
@@ -46,14 +46,14 @@ function missing(found) {
 function checkLibrary(folder, header, shared, what, name) {
   const places = shared ? SYSTEM : [folder, ...SYSTEM];
   if (places.some((place) => fs.existsSync(path.join(place, header)))) return;
-  throw new Problem(shared
+  throw new Missing(shared
     ? `${what}'s headers are missing: install them (Debian: ${name})`
     : `${header} is missing beside node's other headers in ${folder}: install those of node's own ` +
       'distribution, whole');
 }
 
 /**
- * The compiler's options that find the headers. Throws a Problem that says what is missing and how
+ * The compiler's options that find the headers. Throws a Missing that says what is missing and how
  * to get it.
  */
 function headersOfNode() {
