@@ -94,7 +94,8 @@ static void sweep(const sp_options_t *options) {
         check(&why, at);
       } else {
         /* never with less than was asked for */
-        assert_int_equal(sp_context_has_certificate(context), options->cert || options->pfx);
+        assert_int_equal(sp_context_has_certificate(context),
+                         options->cert || options->pfx || options->identities);
         assert_true(context->groups && context->sigalgs && context->suites);
       }
       sp_context_release(context);
@@ -111,12 +112,17 @@ static void every_allocation_may_fail(void **state) {
   size_t n;
   unsigned char *pfx = pki_pkcs12(s->server, NULL, "secret", &n);
   const char *chain = pki_join(PKI_LIST(s->server_behind->cert_pem, s->intermediate->cert_pem));
+  const pki_t *rsa = PKI_MAKE(s->root, .cn = "rsa", .key = "rsa");
+  const sp_identity_t several[] = {{.key = rsa->key_pem},
+                                   {.cert = rsa->cert_pem},
+                                   {.key = s->server_behind->key_pem, .cert = chain}};
   const sp_options_t *all[] = {
       SP_OPTIONS(.key = s->server_behind->key_pem, .cert = chain, .request_cert = SP_YES,
                  .ca = SP_LIST(s->root->cert_pem), .alpn = SP_LIST("h2", "http/1.1"),
                  .crl = SP_LIST(pki_crl(s->root, NULL, 0, 0))),
       SP_OPTIONS(.pfx = pfx, .pfx_size = n, .passphrase = "secret"),
       SP_OPTIONS(.cert = s->server->cert_pem, .hooks.sign = unused_hook, .ciphers = "ECDHE+AESGCM"),
+      SP_OPTIONS(.identities = several, .identity_count = 3),
   };
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     sweep(all[i]);

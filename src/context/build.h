@@ -5,7 +5,8 @@
 #include "context/context.h"
 
 #define SP__CREDENTIALS_LIMIT ((size_t)1 << 20) /* bytes of a key, a certificate or a PKCS#12 */
-#define SP__TRUST_LIMIT ((size_t)1 << 24)       /* ... of an entry of ca or crl */
+#define SP__IDENTITIES_LIMIT 64           /* OpenSSL holds one for each of some nine types of key */
+#define SP__TRUST_LIMIT ((size_t)1 << 24) /* ... of an entry of ca or crl */
 
 /* As sp__fail for what OpenSSL refused: takes over its first error as the reason, empties its
  * queue, and turns a lack of memory into UV_ENOMEM. */
@@ -21,8 +22,11 @@ int sp__policy_load(sp_context_t *context, const sp_options_t *options, sp_error
 /* ca, crl, system roots. */
 int sp__trust_load(sp_context_t *context, const sp_options_t *options, sp_error_t *why);
 
-/* Key, certificate with chain, PKCS#12; after the two above, whose limits apply to them. */
+/* Keys, certificates with chains, PKCS#12; after the two above, whose limits apply to them. */
 int sp__credentials_load(sp_context_t *context, const sp_options_t *options, sp_error_t *why);
+
+/* Remembers the issuer of the leaf if it is in the chain that was given. */
+void sp__issuer_note(sp_context_t *context, X509 *leaf, STACK_OF(X509) * chain);
 
 /* OpenSSL's callbacks for sessions, key logs and OCSP, as far as the hooks want them. */
 void sp__plug(const sp_context_t *context);

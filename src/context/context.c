@@ -170,6 +170,7 @@ void sp_context_release(sp_context_t *context) {
   if (!context || atomic_fetch_sub_explicit(&context->references, 1, memory_order_acq_rel) != 1)
     return;
   SSL_CTX_free(context->ssl_ctx);
+  X509_free(context->issuer);
   sp__free(context->alpn);
   sp__free(context->groups);
   sp__free(context->sigalgs);

@@ -17,6 +17,7 @@ struct sp_context {
   void *hooks_data;
   uint8_t *alpn; /* our protocols in wire form (RFC 7301 3.1); NULL: none */
   size_t alpn_size;
+  X509 *issuer; /* of our certificate, from what was given as its chain; NULL: look in the trust */
   bool has_certificate;
   bool system_roots; /* no `ca` was given */
   bool own_store;    /* ... but `crl` was: the SSL_CTX has them in a store of its own */

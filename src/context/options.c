@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -65,30 +66,71 @@ static int check_choices(const sp_options_t *options, sp_error_t *why) {
   return status;
 }
 
-static int check_one_of(const char *one, bool has_one, const char *other, bool has_other,
-                        sp_error_t *why) {
+/* `prefix` is "" for the options themselves. */
+static int check_pair(const char *prefix, const char *one, bool has_one, const char *other,
+                      bool has_other, sp_error_t *why) {
   if (!has_one || !has_other)
     return 0;
-  return sp__fail(why, SP_EOPTION, SP_US, "%s and %s were both given: leave one out", one, other);
+  return sp__fail(why, SP_EOPTION, SP_US, "%s%s and %s%s were both given: leave one out", prefix,
+                  one, prefix, other);
+}
+
+static int check_one_of(const char *one, bool has_one, const char *other, bool has_other,
+                        sp_error_t *why) {
+  return check_pair("", one, has_one, other, has_other, why);
+}
+
+/* The text or the file of each, a PKCS#12 or key and certificate. */
+static int check_identity(const char *prefix, const sp_identity_t *one, sp_error_t *why) {
+  bool pfx = one->pfx || one->pfx_file;
+  int status = check_pair(prefix, "key", one->key, "key_file", one->key_file, why);
+  if (!status)
+    status = check_pair(prefix, "cert", one->cert, "cert_file", one->cert_file, why);
+  if (!status)
+    status = check_pair(prefix, "pfx", one->pfx, "pfx_file", one->pfx_file, why);
+  if (!status)
+    status = check_pair(prefix, "pfx", pfx, "key", one->key || one->key_file, why);
+  if (!status)
+    status = check_pair(prefix, "pfx", pfx, "cert", one->cert || one->cert_file, why);
+  return status;
+}
+
+static bool is_empty(const sp_identity_t *o) {
+  return !o->key && !o->key_file && !o->cert && !o->cert_file && !o->pfx && !o->pfx_file;
+}
+
+static int check_identities(const sp_options_t *o, sp_error_t *why) {
+  int status = 0;
+  if (o->identity_count > SP__IDENTITIES_LIMIT || (o->identity_count && !o->identities))
+    return sp__fail(why, SP_EOPTION, SP_US, "identities: %zu of them are not possible, at most %d",
+                    o->identity_count, o->identities ? SP__IDENTITIES_LIMIT : 0);
+  for (size_t i = 0; i < o->identity_count && !status; i++) {
+    char prefix[40];
+    snprintf(prefix, sizeof prefix, "identities[%zu].", i);
+    if (is_empty(&o->identities[i]))
+      return sp__fail(why, SP_EOPTION, SP_US,
+                      "identities[%zu]: nothing is in it: give key and cert, or pfx", i);
+    status = check_identity(prefix, &o->identities[i], why);
+  }
+  return status;
 }
 
 int sp__options_check(const sp_options_t *o, sp_error_t *why) {
-  bool pfx = o->pfx || o->pfx_file, key = o->key || o->key_file, cert = o->cert || o->cert_file;
+  const sp_identity_t own = {.key = o->key,
+                             .key_file = o->key_file,
+                             .cert = o->cert,
+                             .cert_file = o->cert_file,
+                             .pfx = o->pfx,
+                             .pfx_file = o->pfx_file};
   int status = check_choices(o, why);
   if (!status)
-    status = check_one_of("key", o->key, "key_file", o->key_file, why);
+    status = check_identity("", &own, why);
   if (!status)
-    status = check_one_of("cert", o->cert, "cert_file", o->cert_file, why);
+    status = check_identities(o, why);
   if (!status)
-    status = check_one_of("pfx", o->pfx, "pfx_file", o->pfx_file, why);
+    status = check_one_of("hooks.sign", o->hooks.sign, "key", o->key || o->key_file, why);
   if (!status)
-    status = check_one_of("pfx", pfx, "key", key, why);
-  if (!status)
-    status = check_one_of("pfx", pfx, "cert", cert, why);
-  if (!status)
-    status = check_one_of("hooks.sign", o->hooks.sign, "key", key, why);
-  if (!status)
-    status = check_one_of("hooks.sign", o->hooks.sign, "pfx", pfx, why);
+    status = check_one_of("hooks.sign", o->hooks.sign, "pfx", o->pfx || o->pfx_file, why);
   if (!status)
     status = check_one_of("passphrase", o->passphrase, "on_passphrase", o->on_passphrase, why);
   if (!status)
