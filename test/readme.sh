@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The README tells the truth about the tree: its first C program is examples/echo-server.c to the
-# letter, others compile, whatever else it quotes stands in an example, and the commands, files and
+# letter, its first in JavaScript node/examples/seed-server.js, others compile, whatever else it quotes stands in an example, and the commands, files and
 # functions it names exist.
 set -euo pipefail
 
@@ -23,9 +23,10 @@ blocks() {
     file { print >file }' "$readme"
 }
 
+# check_program BLOCK FILE
 check_program() {
-  diff "$work/c.1" "$source/examples/echo-server.c" >"$work/difference" ||
-    fail "the program (<) is not examples/echo-server.c (>):"$'\n'"$(cat "$work/difference")"
+  diff "$work/$1" "$source/$2" >"$work/difference" ||
+    fail "the program (<) is not $2 (>):"$'\n'"$(cat "$work/difference")"
 }
 
 is_program() { grep -q '^int main(' "$1"; }
@@ -98,8 +99,10 @@ check_names() {
 
 blocks c
 blocks cpp
+blocks js
 [ -s "$work/c.1" ] || fail "it has no C program"
-check_program
+check_program c.1 examples/echo-server.c
+check_program js.1 node/examples/seed-server.js
 check_compile
 check_quotes
 check_run_commands
