@@ -43,7 +43,7 @@ static bool hash_certificate(EVP_MD_CTX *hash, const SSL_CTX *ctx) {
 static bool hash_binding(EVP_MD_CTX *hash, const sp_pair_t *pair) {
   const sp_context_t *context = pair->context;
   const char *name = pair->server_name ? pair->server_name : "";
-  uint8_t facts[] = {pair->role, context->reject_client, pair->check_name};
+  uint8_t facts[] = {(uint8_t)pair->role, context->reject_client, pair->check_name};
   if (pair->role == SP_SERVER)
     return EVP_DigestUpdate(hash, facts, 1);
   return EVP_DigestUpdate(hash, facts, sizeof facts) &&

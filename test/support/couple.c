@@ -99,6 +99,17 @@ void couple_make(couple_t *couple, sp_protocol_t version) {
   couple_make_of(couple, couple_client_context(version), couple_server_context(version));
 }
 
+void couple_make_with(couple_t *couple, const sp_options_t *client, const sp_options_t *server) {
+  sp_error_t why = {.status = 0};
+  sp_options_t named = *client;
+  if (!named.server_name)
+    named.server_name = "localhost";
+  *couple = (couple_t){.client.seed = 17, .server.seed = 89};
+  if (sp_pair_make(&couple->server.pair, SP_SERVER, &why, server) < 0 ||
+      sp_pair_make(&couple->client.pair, SP_CLIENT, &why, &named) < 0)
+    fail_msg("sp_pair_make: %s", why.text);
+}
+
 static void side_free(side_t *side) {
   sp_pair_release(side->pair);
   wire_free(&side->in);

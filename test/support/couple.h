@@ -52,6 +52,8 @@ sp_context_t *couple_server_context(sp_protocol_t version);
 
 void couple_make(couple_t *couple, sp_protocol_t version);
 void couple_make_of(couple_t *couple, sp_context_t *client, sp_context_t *server);
+/* By sp_pair_make; a client without a name asks for "localhost". */
+void couple_make_with(couple_t *couple, const sp_options_t *client, const sp_options_t *server);
 void couple_free(couple_t *couple);
 
 /* One step of one end: offers bytes, reads, writes, collects what is to be sent into `to`.
