@@ -30,8 +30,9 @@ async function main() {
   const folder = path.resolve(process.env.SECUREPAIR_BUILD_DIR || path.join(__dirname, 'build'));
   const compiler = compilerFor(sanitize, headersOfNode());
   const result = await build(compiler, findSources(), folder);
-  if (result.changed)
-    console.log(`securepair: built ${result.binary} for node ${process.version} with ${compiler.name}`);
+  if (!result.changed) return;
+  const { version } = process;
+  console.log(`securepair: built ${result.binary} for node ${version} with ${compiler.name}`);
 }
 
 main().catch((error) => {

@@ -1,6 +1,6 @@
 'use strict';
-// Takes what you type to a TLS server and shows what comes back. A server that cannot be authorized is
-// refused, and the sentence says why.
+// Takes what you type to a TLS server and shows what comes back. A server that cannot be authorized
+// is refused, and the sentence says why.
 //
 //     node client.js HOST PORT [CA-FILE]
 

@@ -19,4 +19,6 @@ const server = tls.createServer(options, (socket) => {
   socket.pipe(socket);
 });
 server.on('tlsClientError', (error) => console.error(error.explanation || error.message));
-server.listen(process.argv[2] || 8000, () => console.log(`listening on port ${server.address().port}`));
+server.listen(process.argv[2] || 8000, () => {
+  console.log(`listening on port ${server.address().port}`);
+});

@@ -37,19 +37,20 @@ function isForThisNode(version) {
 function missing(found) {
   const others = found.map((folder) => `${folder} is of ${versionOf(folder)}`);
   const but = others.length > 0 ? ` (${others.join(', ')})` : '';
-  return new Missing(`the headers of node ${process.versions.node} are missing${but}: install the ` +
-    'package that has them (Debian: libnode-dev), or name the folder that has include/node: ' +
+  return new Missing(`the headers of node ${process.versions.node} are missing${but}: install ` +
+    'the package that has them (Debian: libnode-dev), or name the folder that has include/node: ' +
     'npm install --nodedir=FOLDER');
 }
 
-// What node was built with comes with its headers; what it shares with the system, with the system's.
+// What node was built with comes with its headers; what it shares with the system, with the
+// system's.
 function checkLibrary(folder, header, shared, what, name) {
   const places = shared ? SYSTEM : [folder, ...SYSTEM];
   if (places.some((place) => fs.existsSync(path.join(place, header)))) return;
   throw new Missing(shared
     ? `${what}'s headers are missing: install them (Debian: ${name})`
-    : `${header} is missing beside node's other headers in ${folder}: install those of node's own ` +
-      'distribution, whole');
+    : `${header} is missing beside node's other headers in ${folder}: install those of node's ` +
+      'own distribution, whole');
 }
 
 /**

@@ -27,7 +27,8 @@ function filesOfC(folder) {
 function findSources() {
   const core = coreFolder();
   const layers = fs.readdirSync(path.join(core, 'src'), { withFileTypes: true })
-    .filter((entry) => entry.isDirectory()).map((entry) => path.join(core, 'src', entry.name)).sort();
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => path.join(core, 'src', entry.name)).sort();
   return {
     files: [...layers, path.join(home, 'binding')].flatMap(filesOfC),
     includes: ['-I', path.join(core, 'include'), '-I', path.join(core, 'src')],

@@ -1,6 +1,6 @@
 'use strict';
-// Puts a module of ours in the place of node's `tls`: the object that everybody has already, or gets
-// later, carries our functions from now on.
+// Puts a module of ours in the place of node's `tls`: the object that everybody has already, or
+// gets later, carries our functions from now on.
 
 const { syncBuiltinESMExports } = require('node:module');
 
@@ -39,8 +39,8 @@ function snapshot() {
 }
 
 /**
- * Replaces node's `tls` by `ours`; `name` is how the user asked for it. Answers node's own module as
- * it was. Done once in a process or Worker: what comes second has to be the same.
+ * Replaces node's `tls` by `ours`; `name` is how the user asked for it. Answers node's own module
+ * as it was. Done once in a process or Worker: what comes second has to be the same.
  */
 function replace(ours, name) {
   const earlier = tls[MARK];

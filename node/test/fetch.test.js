@@ -1,5 +1,6 @@
 'use strict';
-// Node's own fetch, on securepair: its roots come from the environment, so it is a program of its own.
+// Node's own fetch, on securepair: its roots come from the environment, so it is a program of its
+// own.
 
 require('../register');
 
@@ -40,7 +41,8 @@ function serve(t) {
 }
 
 test('a page', async (t) => {
-  const { stdout, stderr } = await fetchFrom(await serve(t), { NODE_EXTRA_CA_CERTS: keys().caPath });
+  const { stdout, stderr } = await fetchFrom(await serve(t),
+    { NODE_EXTRA_CA_CERTS: keys().caPath });
   assert.strictEqual(stderr, '');
   assert.strictEqual(stdout, '200 a question\n1 connection of ours\n');
 });

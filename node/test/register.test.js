@@ -69,7 +69,8 @@ const SERVE = `
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address();
-    const [response] = await once(https.get({ host: '127.0.0.1', port, ca, agent: false }), 'response');
+    const request = https.get({ host: '127.0.0.1', port, ca, agent: false });
+    const [response] = await once(request, 'response');
     assertOurs(response.socket);
     console.log(String((await once(response, 'data'))[0]));
     server.close();
