@@ -1,5 +1,6 @@
 'use strict';
-// A TLS server that welcomes every client and says back whatever it hears, with the module of today.
+// A TLS server that welcomes every client and says back whatever it hears, with the module of
+// today.
 //
 //     node server.js [PORT]
 //

@@ -1,6 +1,6 @@
 'use strict';
-// Other people's packages, as `./run test` installs them into test/packages. Where they are not, the
-// tests that need them are skipped.
+// Other people's packages, as `./run test` installs them into test/packages. Where they are not,
+// the tests that need them are skipped.
 
 const fs = require('node:fs');
 const { createRequire } = require('node:module');
