@@ -165,9 +165,10 @@ typedef struct sp_options {
    * 4), as Node has them; for servers that share tickets. Not given: random ones */
   const void *ticket_keys;
   size_t ticket_keys_size;
-  int session_timeout; /* seconds for which a session can be resumed. Default 7200 */
-  /* 1 to 32 bytes: a server resumes only sessions that were made under the same ones. Not given:
-   * a digest of the policy */
+  /* seconds for which a session can be resumed, at most 604 800 (RFC 8446 4.6.1). Default 7200 */
+  int session_timeout;
+  /* 1 to 32 bytes: a server resumes only sessions that were made under the same ones, and under
+   * the same policy */
   const void *session_id_context;
   size_t session_id_context_size;
   const char *dhparam;      /* for DHE suites: PEM text, or "auto". Not given: no DHE */
@@ -252,12 +253,13 @@ SP_EXTERN int sp_context_certificate(const sp_context_t *context, sp_certificate
 SP_EXTERN int sp_context_issuer(const sp_context_t *context, sp_certificate_t **issuer);
 
 /* Writes the 48 bytes of the keys that seal our session tickets, as in the option `ticket_keys`.
- * They open every recorded session that is resumed with them: the caller wipes them. 0, or
- * UV_ENOMEM. Any thread. */
+ * They open every recorded session that is resumed with them: the caller wipes them. 0. Any
+ * thread. */
 SP_EXTERN int sp_context_ticket_keys(const sp_context_t *context, void *room48);
 
 /* Seals the tickets from now on with other keys, 48 bytes; tickets that older keys sealed cost a
- * full handshake. Live connections go on. SP_EOPTION: n is not 48. Any thread. */
+ * full handshake. Live connections go on; a server's stays with the keys of the context that it
+ * began with, also after a hook chose another one. SP_EOPTION: n is not 48. Any thread. */
 SP_EXTERN int sp_context_set_ticket_keys(sp_context_t *context, const void *keys, size_t n);
 
 /* OpenSSL's object, for what has no call here. Borrowed; changing it while connections use it

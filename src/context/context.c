@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -108,11 +109,24 @@ static bool digest_policy(const sp_context_t *context, EVP_MD_CTX *hash) {
          EVP_DigestUpdate(hash, context->trusted, sizeof context->trusted);
 }
 
-static int name_sessions(sp_context_t *context, sp_error_t *why) {
+/* A name that the program gives stands beside the policy, not in its place. */
+static bool name_server_sessions(sp_context_t *context, EVP_MD_CTX *hash,
+                                 const sp_options_t *options) {
+  uint8_t name[32];
+  memcpy(name, context->policy, sizeof name);
+  return (!options->session_id_context ||
+          (EVP_DigestInit_ex(hash, EVP_sha256(), NULL) &&
+           EVP_DigestUpdate(hash, context->policy, sizeof context->policy) &&
+           EVP_DigestUpdate(hash, options->session_id_context, options->session_id_context_size) &&
+           EVP_DigestFinal_ex(hash, name, NULL))) &&
+         SSL_CTX_set_session_id_context(context->ssl_ctx, name, sizeof name);
+}
+
+static int name_sessions(sp_context_t *context, const sp_options_t *options, sp_error_t *why) {
   EVP_MD_CTX *hash = EVP_MD_CTX_new();
   bool fine = hash && digest_policy(context, hash) &&
               EVP_DigestFinal_ex(hash, context->policy, NULL) &&
-              SSL_CTX_set_session_id_context(context->ssl_ctx, context->policy, 32);
+              name_server_sessions(context, hash, options);
   EVP_MD_CTX_free(hash);
   return fine ? 0 : sp__fail_crypto(why, SP_ECRYPTO, "cannot compute the session id context");
 }
@@ -136,7 +150,9 @@ static int build(sp_context_t *context, const sp_options_t *options, sp_error_t 
     status = sp__trust_load(context, options, why);
   if (!status)
     status = sp__credentials_load(context, options, why);
-  return status ? status : name_sessions(context, why);
+  if (!status)
+    status = sp__tickets_load(context, options, why);
+  return status ? status : name_sessions(context, options, why);
 }
 
 int sp_context_new(sp_context_t **context, sp_error_t *why, const sp_options_t *options) {
@@ -171,6 +187,7 @@ void sp_context_release(sp_context_t *context) {
     return;
   SSL_CTX_free(context->ssl_ctx);
   X509_free(context->issuer);
+  sp__tickets_free(context->tickets);
   sp__free(context->alpn);
   sp__free(context->groups);
   sp__free(context->sigalgs);

@@ -10,6 +10,8 @@
 
 #include <securepair/context.h>
 
+#include "context/tickets.h"
+
 struct sp_context {
   atomic_uint references;
   SSL_CTX *ssl_ctx;
@@ -17,6 +19,7 @@ struct sp_context {
   void *hooks_data;
   uint8_t *alpn; /* our protocols in wire form (RFC 7301 3.1); NULL: none */
   size_t alpn_size;
+  sp__tickets_t *tickets;
   X509 *issuer; /* of our certificate, from what was given as its chain; NULL: look in the trust */
   bool has_certificate;
   bool system_roots; /* no `ca` was given */
@@ -45,6 +48,9 @@ typedef struct sp__handler {
   int (*session_new)(SSL *ssl, SSL_SESSION *session);
   SSL_SESSION *(*session_get)(SSL *ssl, const unsigned char *id, int n, int *copy);
   int (*staple)(SSL *ssl); /* as SSL_CTX_set_tlsext_status_cb */
+  /* of the context that it began with: OpenSSL, too, stays with its keys when another one is chosen
+   */
+  sp__tickets_t *(*tickets)(const SSL *ssl);
 } sp__handler_t;
 
 /* The options as this version of the library knows them, whatever version the caller was compiled

@@ -115,6 +115,20 @@ static int check_identities(const sp_options_t *o, sp_error_t *why) {
   return status;
 }
 
+static int check_sessions(const sp_options_t *o, sp_error_t *why) {
+  size_t keys = o->ticket_keys ? o->ticket_keys_size : 0, name = o->session_id_context_size;
+  if (keys != SP__TICKET_KEYS_SIZE && (o->ticket_keys || o->ticket_keys_size))
+    return sp__fail(why, SP_EOPTION, SP_US, "ticket_keys: has %zu bytes: 48 are needed", keys);
+  if (o->session_id_context ? !name || name > SSL_MAX_SID_CTX_LENGTH : name)
+    return sp__fail(why, SP_EOPTION, SP_US,
+                    "session_id_context: has %zu bytes: 1 to %d are possible",
+                    o->session_id_context ? name : 0, SSL_MAX_SID_CTX_LENGTH);
+  if (o->session_timeout < 0)
+    return sp__fail(why, SP_EOPTION, SP_US, "session_timeout: %d: it is in seconds from now",
+                    o->session_timeout);
+  return 0;
+}
+
 int sp__options_check(const sp_options_t *o, sp_error_t *why) {
   const sp_identity_t own = {.key = o->key,
                              .key_file = o->key_file,
@@ -135,5 +149,7 @@ int sp__options_check(const sp_options_t *o, sp_error_t *why) {
     status = check_one_of("passphrase", o->passphrase, "on_passphrase", o->on_passphrase, why);
   if (!status)
     status = check_one_of("trust", o->trust, "ca", o->ca || o->ca_files, why);
+  if (!status)
+    status = check_sessions(o, why);
   return status;
 }

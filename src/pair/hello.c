@@ -205,6 +205,11 @@ int sp__pair_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
   return SSL_TLSEXT_ERR_OK;
 }
 
+sp__tickets_t *sp__pair_tickets(const SSL *ssl) {
+  const sp_pair_t *pair = SSL_get_app_data(ssl);
+  return (pair->origin ? pair->origin : pair->context)->tickets;
+}
+
 /* -- answers ----------------------------------------------------------------------------------- */
 
 bool sp__pair_can_answer_hello(const sp_pair_t *pair) {
@@ -228,7 +233,10 @@ int sp_pair_use_context(sp_pair_t *pair, sp_context_t *context) {
   if (keep_hooks(pair) < 0)
     return -ENOMEM;
   sp_context_retain(context);
-  sp_context_release(pair->context);
+  if (pair->origin)
+    sp_context_release(pair->context);
+  else
+    pair->origin = pair->context;
   pair->context = context;
   pair->swapped = true;
   return 0;

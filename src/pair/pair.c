@@ -19,6 +19,7 @@ static const sp__handler_t handler = {
     .session_new = sp__pair_session_new,
     .session_get = sp__pair_session_get,
     .staple = sp__pair_staple,
+    .tickets = sp__pair_tickets,
 };
 
 /* Looking is much cheaper than clearing, which writes to all of the queue. */
@@ -48,6 +49,7 @@ static void pair_free(sp_pair_t *pair) {
   SSL_SESSION_free(pair->session);
   sp__pair_drop_blocks(pair);
   sp_context_release(pair->context);
+  sp_context_release(pair->origin);
   sp__free(pair->server_name);
   sp__free(pair->protocol);
   sp__free(pair->signature);

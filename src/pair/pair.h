@@ -46,6 +46,7 @@ struct sp_pair {
   const sp__handler_t *handler; /* first: OpenSSL's callbacks find it by SSL_get_app_data */
   SSL *ssl;
   sp_context_t *context;
+  sp_context_t *origin;    /* the one that it began with, when a hook chose another one */
   char *server_name;       /* client: what the certificate has to name; NULL: nothing asked */
   sp_error_t *error;       /* sticky */
   sp_error_t *verdict;     /* why the peer is not authorized */
@@ -125,6 +126,7 @@ bool sp__pair_can_answer_hello(const sp_pair_t *pair);
 int sp__pair_hello(SSL *ssl, int *alert);
 int sp__pair_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
                   const unsigned char *in, unsigned in_size);
+sp__tickets_t *sp__pair_tickets(const SSL *ssl);
 
 /* sign.c */
 int sp__pair_sign(void *pair, uint16_t scheme, const uint8_t *message, size_t n, uint8_t *signature,
