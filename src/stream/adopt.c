@@ -1,9 +1,9 @@
 /* STARTTLS: a connection that already talks becomes secure. */
+#include "stream/adopt.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "context/context.h"
 #include "pair/pair.h"
-#include "stream/stream.h"
 
 /* The first bytes of a record with a handshake message: all that a server may have read ahead. */
 static bool begins_client_hello(const uint8_t *bytes, size_t n) {
@@ -29,38 +29,38 @@ static int check_ahead(sp_stream_t *stream, sp_role_t role, const uint8_t *bytes
   return 0;
 }
 
-static int make_stream(sp_stream_t **made, uv_stream_t *io, sp_pair_t *pair,
-                       const sp__settings_t *settings, sp_secure_cb on_secure) {
-  sp__loop_t *loop = sp__loop_use(io->loop);
+static int make_stream(sp_stream_t **made, const sp__adoption_t *adoption, sp_pair_t *pair,
+                       const sp__settings_t *settings) {
+  sp__loop_t *loop = sp__loop_use(adoption->loop);
   if (!loop)
     return UV_ENOMEM;
-  sp_stream_t *stream = sp__stream_new(loop, on_secure, settings);
+  sp_stream_t *stream = sp__stream_new(loop, adoption->on_secure, settings);
   sp__loop_release(loop);
   if (!stream)
     return UV_ENOMEM;
-  (void)uv_read_stop(io);
-  sp__stream_bind(stream, io, false, pair, settings);
+  sp__stream_bind(stream, adoption->io, adoption->own_io, pair, settings);
+  stream->transport = adoption->transport;
   *made = stream;
   return 0;
 }
 
-static int adopt(sp_stream_t **made, uv_stream_t *io, sp_role_t role, const void *already, size_t n,
-                 sp_secure_cb on_secure, sp_error_t *why, const sp_options_t *options) {
+static int adopt(sp_stream_t **made, const sp__adoption_t *adoption, sp_error_t *why,
+                 const sp_options_t *options) {
   sp_pair_t *pair = NULL;
   sp__settings_t settings;
   sp_options_t one = *options;
   if (!one.server_name)
     one.server_name = one.host;
-  int status = sp_pair_make(&pair, role, why, &one);
+  int status = sp_pair_make(&pair, adoption->role, why, &one);
   if (status < 0)
     return status;
   sp__settings_of(&settings, options);
-  status = make_stream(made, io, pair, &settings, on_secure);
+  status = make_stream(made, adoption, pair, &settings);
   if (status < 0) {
     sp_pair_release(pair);
     return sp__fail_memory(why);
   }
-  status = check_ahead(*made, role, already, n);
+  status = check_ahead(*made, adoption->role, adoption->already, adoption->n);
   if (status < 0)
     sp__stream_fail(*made, &sp__memory_error);
   return 0;
@@ -75,12 +75,27 @@ static int check_options(sp_role_t role, const sp_options_t *options, sp_error_t
   return 0;
 }
 
+int sp__adopt(sp_stream_t **stream, const sp__adoption_t *adoption, sp_error_t *why,
+              const sp_options_t *options) {
+  sp_options_t copy;
+  int status = sp__options_copy(&copy, options, why);
+  if (status < 0 || (status = check_options(adoption->role, &copy, why)) < 0)
+    return status;
+  return adopt(stream, adoption, why, &copy);
+}
+
 int sp_stream_adopt(sp_stream_t **stream, uv_stream_t *io, sp_role_t role, const void *already,
                     size_t n, sp_secure_cb on_secure, sp_error_t *why,
                     const sp_options_t *options) {
-  sp_options_t copy;
-  int status = sp__options_copy(&copy, options, why);
-  if (status < 0 || (status = check_options(role, &copy, why)) < 0)
-    return status;
-  return adopt(stream, io, role, already, n, on_secure, why, &copy);
+  sp__adoption_t adoption = {.loop = io->loop,
+                             .transport = &sp__transport_uv,
+                             .io = io,
+                             .role = role,
+                             .already = already,
+                             .n = n,
+                             .on_secure = on_secure};
+  int status = sp__adopt(stream, &adoption, why, options);
+  if (status == 0)
+    (void)uv_read_stop(io);
+  return status;
 }

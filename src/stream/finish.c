@@ -58,10 +58,7 @@ static void linger(sp_stream_t *stream) {
   sp__stream_update_reading(stream);
 }
 
-static void on_shutdown(uv_shutdown_t *request, int status) {
-  (void)status; /* a peer that is gone already is shut down enough */
-  sp_stream_t *stream = request->data;
-  sp__free(request);
+void sp__stream_shut_down(sp_stream_t *stream) {
   if (stream->closing)
     return;
   sp__loop_enter(stream->loop);
@@ -74,20 +71,15 @@ static void shut_down(sp_stream_t *stream) {
   if (stream->fin)
     return;
   stream->fin = true;
-  uv_shutdown_t *request = sp__alloc(sizeof *request);
-  if (request) {
-    request->data = stream;
-    if (uv_shutdown(request, stream->io, on_shutdown) == 0)
-      return;
-    sp__free(request);
-  }
-  stream->fin_done = true; /* a transport that cannot be shut down is just closed */
-  sp__stream_put_off(stream);
+  if (!stream->transport->shut_down(stream))
+    sp__stream_shut_down(stream);
 }
 
 static void leave(sp_stream_t *stream) {
-  if (stream->broken || !stream->flight) /* else our alert is still to go */
+  if (stream->broken || !stream->full) /* else our alert is still to go */
     shut_down(stream);
+  if (stream->closing)
+    return;
   if (stream->fin_done && (stream->in_ended || stream->eof))
     sp__stream_close(stream);
   else if (stream->failed || (stream->fin_done && !stream->half_open))
@@ -122,7 +114,7 @@ static void tell_drained(sp_stream_t *stream) {
 
 static bool is_all_sent(const sp_stream_t *stream) {
   bool said = stream->cut ? stream->secure && !stream->queue.first : stream->pair->ended;
-  return said && !stream->pair->ahead && !stream->flight;
+  return said && !stream->pair->ahead && !stream->full;
 }
 
 static void finalize(sp_stream_t *stream);
@@ -185,8 +177,7 @@ static void finalize(sp_stream_t *stream) {
   sp__stream_free(stream);
 }
 
-static void on_closed(uv_handle_t *io) {
-  sp_stream_t *stream = io->data;
+void sp__stream_closed(sp_stream_t *stream) {
   sp__loop_t *loop = stream->loop;
   sp__loop_enter(loop);
   finalize(stream);
@@ -216,11 +207,9 @@ void sp__stream_close(sp_stream_t *stream) {
   sp__deadline_clear(&stream->deadline);
   sp__pipe_gone(stream);
   sp__connector_cancel(stream);
-  sp__flight_cancel(stream->flight);
-  stream->flight = NULL;
   sp__stream_cancel_writes(stream, closing_status(stream));
   if (stream->io)
-    uv_close((uv_handle_t *)stream->io, on_closed);
+    stream->transport->close(stream);
   else
     sp__stream_put_off(stream);
 }

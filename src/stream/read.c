@@ -1,7 +1,6 @@
 /* From the transport through the pair to the `data` event. */
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -158,7 +157,7 @@ static void count_hello(sp_stream_t *stream) {
     sp__loop_notice_turn(stream->loop, false);
 }
 
-void sp__stream_feed(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+static void feed(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   sp__stream_touch(stream);
   if (stream->lingering || stream->failed)
     return;
@@ -233,33 +232,11 @@ static void on_end_of_transport(sp_stream_t *stream) {
   sp__stream_read_on(stream);
 }
 
-/* A reset that comes together with bytes is reported as an end by libuv. */
-static int how_it_ended(const uv_stream_t *io) {
-  uv_os_fd_t fd;
-  int number = 0;
-  socklen_t size = sizeof number;
-  if (uv_fileno((const uv_handle_t *)io, &fd) < 0 ||
-      getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &size) < 0 || !number)
-    return UV_EOF;
-  return uv_translate_sys_error(number);
-}
-
-static void on_alloc(uv_handle_t *io, size_t suggested, uv_buf_t *buffer) {
-  (void)suggested;
-  sp_stream_t *stream = io->data;
-  *buffer = uv_buf_init((char *)stream->loop->in, SP__SLAB);
-}
-
-static void on_read(uv_stream_t *io, ssize_t n, const uv_buf_t *buffer) {
-  sp_stream_t *stream = io->data;
+void sp__stream_input(sp_stream_t *stream, const uint8_t *bytes, ssize_t n) {
   sp__loop_t *loop = stream->loop;
-  if (!n)
-    return;
-  if (n == UV_EOF)
-    n = how_it_ended(io);
   sp__loop_enter(loop);
   if (n > 0)
-    sp__stream_feed(stream, (const uint8_t *)buffer->base, (size_t)n);
+    feed(stream, bytes, (size_t)n);
   else if (n == UV_EOF)
     on_end_of_transport(stream);
   else if (stream->lingering)
@@ -275,16 +252,12 @@ void sp__stream_update_reading(sp_stream_t *stream) {
   bool wants = wants_transport(stream);
   if (wants == stream->reading || !stream->io)
     return;
-  if (!wants) {
+  stream->reading = wants;
+  int status = stream->transport->read(stream, wants);
+  if (wants && status < 0) {
     stream->reading = false;
-    (void)uv_read_stop(stream->io);
-    return;
-  }
-  int status = uv_read_start(stream->io, on_alloc, on_read);
-  if (status < 0)
     sp__stream_fail_transport(stream, status, "reading");
-  else
-    stream->reading = true;
+  }
 }
 
 void sp_stream_pause(sp_stream_t *stream) {

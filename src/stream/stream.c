@@ -93,6 +93,7 @@ static void on_answered(void *owner) {
 
 void sp__stream_bind(sp_stream_t *stream, uv_stream_t *io, bool own_io, sp_pair_t *pair,
                      const sp__settings_t *settings) {
+  stream->transport = &sp__transport_uv;
   stream->io = io;
   stream->own_io = own_io;
   stream->pair = pair;
@@ -241,6 +242,8 @@ bool sp_stream_is_secure(const sp_stream_t *stream) { return stream->secure; }
 uint64_t sp_stream_bytes_read(const sp_stream_t *stream) { return stream->bytes_read; }
 uint64_t sp_stream_bytes_written(const sp_stream_t *stream) { return stream->bytes_written; }
 sp_pair_t *sp_stream_pair(const sp_stream_t *stream) { return stream->pair; }
-uv_stream_t *sp_stream_transport(const sp_stream_t *stream) { return stream->io; }
+uv_stream_t *sp_stream_transport(const sp_stream_t *stream) {
+  return stream->transport == &sp__transport_uv ? stream->io : NULL;
+}
 uv_loop_t *sp_stream_loop(const sp_stream_t *stream) { return stream->loop->uv; }
 sp_stream_t *sp_stream_of(const sp_pair_t *pair) { return pair->owner; }

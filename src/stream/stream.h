@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "stream/flight.h"
 #include "stream/loop.h"
+#include "stream/transport.h"
 
 #define SP__LINGER 2000 /* milliseconds to wait for the peer's close after ours */
 
@@ -47,7 +48,8 @@ struct sp_stream {
   void *data;
   sp__loop_t *loop;
   sp_pair_t *pair;
-  uv_stream_t *io; /* NULL until the transport is there */
+  const sp__transport_t *transport; /* NULL until it is there, as is io */
+  uv_stream_t *io;                  /* of a libuv transport; else a handle that is alive as long */
   struct sp__connector *connector;
   const sp__maker_t *maker; /* NULL for a client or an adopted stream */
   struct sp_server *server; /* that it came from */
@@ -65,7 +67,7 @@ struct sp_stream {
   sp__queue_t done;  /* callbacks that are due */
   size_t queued;     /* bytes in `queue` */
   size_t high_water, write_limit;
-  sp__flight_t *flight; /* encrypted bytes that the transport is taking */
+  sp__flight_t *flight; /* encrypted bytes that a libuv transport is taking */
   size_t flight_size;
 
   uint8_t *rest; /* encrypted bytes that were read and could not be used yet */
@@ -89,6 +91,7 @@ struct sp_stream {
   bool reading : 1;    /* uv_read_start is on */
   bool need_drain : 1; /* a write answered 0 */
   bool half_open : 1;
+  bool full : 1;     /* the transport takes nothing now and tells when it does */
   bool eof : 1;      /* the transport ended */
   bool in_ended : 1; /* `end` was due and delivered */
   bool ending : 1;   /* sp_stream_end was called */
@@ -98,7 +101,7 @@ struct sp_stream {
   bool failed : 1;    /* `error` is set */
   bool failure_told : 1;
   bool broken : 1;  /* the transport failed: nothing goes in or out any more */
-  bool closing : 1; /* uv_close is under way */
+  bool closing : 1; /* the transport is being closed */
   bool unref : 1;   /* sp_stream_unref was called */
   bool touched : 1; /* since the last sweep */
   bool idle_told : 1;
@@ -118,7 +121,8 @@ void sp__stream_touch(sp_stream_t *stream);
 void sp__stream_cool(sp__loop_t *loop);
 
 /* read.c */
-void sp__stream_feed(sp_stream_t *stream, const uint8_t *bytes, size_t n);
+void sp__stream_input(sp_stream_t *stream, const uint8_t *bytes, ssize_t n); /* by transports:
+                               n bytes came, the end (UV_EOF), or an error */
 void sp__stream_read_on(sp_stream_t *stream); /* what was held back, then from the transport */
 void sp__stream_update_reading(sp_stream_t *stream);
 bool sp__stream_is_flowing(const sp_stream_t *stream);
@@ -133,6 +137,8 @@ bool sp__stream_is_all_passed(const sp_stream_t *stream); /* all cleartext, to t
 /* For pipes: sends at once as much as goes and queues the rest. The same answers as
  * sp_stream_send, but for SP_EOVERFLOW. */
 int sp__stream_push(sp_stream_t *stream, const uint8_t *bytes, size_t n);
+/* By transports: it took n bytes more, or failed with a status. */
+void sp__stream_has_room(sp_stream_t *stream, size_t n, int status);
 void sp__stream_cancel_writes(sp_stream_t *stream, int status);
 void sp__stream_tell_writes(sp_stream_t *stream);
 
@@ -143,6 +149,8 @@ void sp__stream_ended(sp_stream_t *stream, int status); /* the peer's direction 
 void sp__stream_finish(sp_stream_t *stream);            /* goes as far towards `close` as it can */
 void sp__stream_tell_secure(sp_stream_t *stream, int status);
 void sp__stream_close(sp_stream_t *stream);
+void sp__stream_shut_down(sp_stream_t *stream); /* by transports: it is */
+void sp__stream_closed(sp_stream_t *stream);    /* by transports: frees the stream */
 
 /* pipe.c */
 void sp__pipe_pass(sp_stream_t *from, const uint8_t *bytes, size_t n);

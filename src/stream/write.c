@@ -172,15 +172,14 @@ static void settle_sent(sp_stream_t *stream) {
   }
 }
 
-static void on_landed(void *owner, int status) {
-  sp_stream_t *stream = owner;
+void sp__stream_has_room(sp_stream_t *stream, size_t n, int status) {
   sp__loop_t *loop = stream->loop;
-  stream->flight = NULL;
+  stream->full = false;
   sp__loop_enter(loop);
   if (status < 0) {
     sp__stream_fail_transport(stream, status, "writing");
   } else {
-    sp_pair_encrypted_sent(stream->pair, stream->flight_size);
+    sp_pair_encrypted_sent(stream->pair, n);
     settle_sent(stream);
     stream->answered = !stream->secure; /* the handshake may have waited for room */
     sp__stream_touch(stream);
@@ -190,15 +189,16 @@ static void on_landed(void *owner, int status) {
 }
 
 /* The transport is full: what is left goes when it can, from the pair's own memory. */
-static void fly(sp_stream_t *stream) {
+static void await_room(sp_stream_t *stream) {
   const void *bytes;
   size_t n = sp_pair_encrypted_out(stream->pair, &bytes);
   if (!n)
     return;
-  stream->flight_size = n;
-  int status = sp__flight_start(&stream->flight, stream->io, bytes, n, false, on_landed, stream);
+  int status = stream->transport->await_room(stream, bytes, n);
   if (status < 0)
     sp__stream_fail_transport(stream, status, "writing");
+  else
+    stream->full = true;
 }
 
 /* Gives the transport what the pair has. Returns 1 when it took all, 0 when it is full. */
@@ -206,8 +206,8 @@ static int give(sp_stream_t *stream) {
   const void *bytes;
   size_t n;
   while ((n = sp_pair_encrypted_out(stream->pair, &bytes))) {
-    int wrote = sp__transport_send(stream->io, bytes, n);
-    if (wrote == UV_EAGAIN)
+    int wrote = stream->transport->send(stream, bytes, n);
+    if (wrote == UV_EAGAIN || stream->closing)
       return 0;
     if (wrote < 0)
       return wrote;
@@ -237,7 +237,7 @@ static void pump(sp_stream_t *stream) {
 
 /* Whether the transport may be given something: a hook may have destroyed the stream. */
 static bool can_give(const sp_stream_t *stream) {
-  return !stream->flight && !stream->broken && !stream->closing;
+  return !stream->full && !stream->broken && !stream->closing;
 }
 
 void sp__stream_lend(sp_stream_t *stream) {
@@ -252,14 +252,14 @@ void sp__stream_flush_lent(sp_stream_t *stream) {
   if (sp_pair_unlend(stream->pair) < 0)
     sp__stream_fail(stream, sp_pair_error(stream->pair));
   if (can_give(stream))
-    fly(stream);
+    await_room(stream);
   settle_sent(stream);
 }
 
 void sp__stream_flush(sp_stream_t *stream) {
   bool has_work = stream->queue.first || stream->sent.first || stream->pair->ahead ||
                   (stream->ending && stream->secure && !stream->pair->ended);
-  if (stream->closing || stream->flight || !stream->io || !has_work)
+  if (stream->closing || stream->full || !stream->io || !has_work)
     return;
   if (stream->secure && stream->queue.first)
     sp__stream_touch(stream);
@@ -317,7 +317,7 @@ int sp_stream_write(sp_write_t *request, sp_stream_t *stream, const void *bytes,
 }
 
 static bool can_go_at_once(const sp_stream_t *stream) {
-  return stream->secure && !stream->queue.first && !stream->flight && !stream->failed &&
+  return stream->secure && !stream->queue.first && !stream->full && !stream->failed &&
          !stream->pair->ahead && !stream->pair->busy && !stream->loop->lent;
 }
 
@@ -342,7 +342,7 @@ static size_t push_at_once(sp_stream_t *stream, const uint8_t *bytes, size_t n) 
 
 ssize_t sp_stream_try(sp_stream_t *stream, const void *bytes, size_t n) {
   int status = may_write(stream, 0);
-  if (status < 0)
+  if (status < 0 || !n)
     return status;
   size_t done = can_go_at_once(stream) ? push_at_once(stream, bytes, n) : 0;
   if (done == n)

@@ -1,0 +1,83 @@
+/* A libuv stream as the transport: sockets, and whatever else was adopted. */
+#include "stream/transport.h"
+
+#include <sys/socket.h>
+
+#include "base/memory.h"
+#include "stream/stream.h"
+
+/* -- sending ----------------------------------------------------------------------------------- */
+
+static int do_send(sp_stream_t *stream, const void *bytes, size_t n) {
+  return sp__transport_send(stream->io, bytes, n);
+}
+
+static void on_landed(void *owner, int status) {
+  sp_stream_t *stream = owner;
+  stream->flight = NULL;
+  sp__stream_has_room(stream, stream->flight_size, status);
+}
+
+static int await_room(sp_stream_t *stream, const void *bytes, size_t n) {
+  stream->flight_size = n;
+  return sp__flight_start(&stream->flight, stream->io, bytes, n, false, on_landed, stream);
+}
+
+/* -- reading ----------------------------------------------------------------------------------- */
+
+/* A reset that comes together with bytes is reported as an end by libuv. */
+static int how_it_ended(const uv_stream_t *io) {
+  uv_os_fd_t fd;
+  int number = 0;
+  socklen_t size = sizeof number;
+  if (uv_fileno((const uv_handle_t *)io, &fd) < 0 ||
+      getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &size) < 0 || !number)
+    return UV_EOF;
+  return uv_translate_sys_error(number);
+}
+
+static void on_alloc(uv_handle_t *io, size_t suggested, uv_buf_t *buffer) {
+  (void)suggested;
+  sp_stream_t *stream = io->data;
+  *buffer = uv_buf_init((char *)stream->loop->in, SP__SLAB);
+}
+
+static void on_read(uv_stream_t *io, ssize_t n, const uv_buf_t *buffer) {
+  if (n)
+    sp__stream_input(io->data, (const uint8_t *)buffer->base, n == UV_EOF ? how_it_ended(io) : n);
+}
+
+static int do_read(sp_stream_t *stream, bool on) {
+  return on ? uv_read_start(stream->io, on_alloc, on_read) : uv_read_stop(stream->io);
+}
+
+/* -- ending ------------------------------------------------------------------------------------ */
+
+static void on_shutdown(uv_shutdown_t *request, int status) {
+  (void)status; /* a peer that is gone already is shut down enough */
+  sp_stream_t *stream = request->data;
+  sp__free(request);
+  sp__stream_shut_down(stream);
+}
+
+/* What cannot be shut down is just closed. */
+static bool shut_down(sp_stream_t *stream) {
+  uv_shutdown_t *request = sp__alloc(sizeof *request);
+  if (!request)
+    return false;
+  request->data = stream;
+  if (uv_shutdown(request, stream->io, on_shutdown) == 0)
+    return true;
+  sp__free(request);
+  return false;
+}
+
+static void on_closed(uv_handle_t *io) { sp__stream_closed(io->data); }
+
+static void do_close(sp_stream_t *stream) {
+  sp__flight_cancel(stream->flight);
+  stream->flight = NULL;
+  uv_close((uv_handle_t *)stream->io, on_closed);
+}
+
+const sp__transport_t sp__transport_uv = {do_send, await_room, do_read, shut_down, do_close};
