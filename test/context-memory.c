@@ -116,22 +116,49 @@ static void every_allocation_may_fail(void **state) {
   const sp_identity_t several[] = {{.key = rsa->key_pem},
                                    {.cert = rsa->cert_pem},
                                    {.key = s->server_behind->key_pem, .cert = chain}};
+  sp_trust_t *trust;
+  assert_int_equal(sp_trust_new(&trust, (const char *const[]){s->root->cert_pem}, 1, NULL), 0);
   const sp_options_t *all[] = {
       SP_OPTIONS(.key = s->server_behind->key_pem, .cert = chain, .request_cert = SP_YES,
                  .ca = SP_LIST(s->root->cert_pem), .alpn = SP_LIST("h2", "http/1.1"),
                  .crl = SP_LIST(pki_crl(s->root, NULL, 0, 0))),
       SP_OPTIONS(.pfx = pfx, .pfx_size = n, .passphrase = "secret"),
       SP_OPTIONS(.cert = s->server->cert_pem, .hooks.sign = unused_hook, .ciphers = "ECDHE+AESGCM"),
-      SP_OPTIONS(.identities = several, .identity_count = 3),
+      SP_OPTIONS(.identities = several, .identity_count = 3, .trust = trust, .dhparam = "auto"),
   };
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     sweep(all[i]);
+  sp_trust_release(trust);
+}
+
+static void every_allocation_of_a_trust_may_fail(void **state) {
+  (void)state;
+  const pki_set_t *s = pki_default();
+  const char *const pems[] = {s->root->cert_pem, s->stranger_root->cert_pem};
+  for (long at = 0, done = 0; !done; at++) {
+    sp_trust_t *trust = NULL;
+    sp_error_t why = {.status = 0};
+    long before = live;
+    countdown = at;
+    int status = sp_trust_new(&trust, pems, 2, &why);
+    done = countdown >= 0;
+    countdown = -1;
+    assert_true(status == 0 ? trust != NULL : !trust);
+    if (status < 0)
+      check(&why, at);
+    sp_trust_release(trust);
+    assert_int_equal(live, before);
+    assert_int_equal(ERR_peek_error(), 0);
+  }
 }
 
 int main(void) {
   CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_release);
   sp_replace_allocator(allocate, reallocate, release);
   pki_default();
-  const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_may_fail)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_allocation_may_fail),
+      cmocka_unit_test(every_allocation_of_a_trust_may_fail),
+  };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,7 +171,8 @@ typedef struct sp_options {
    * the same policy */
   const void *session_id_context;
   size_t session_id_context_size;
-  const char *dhparam;      /* for DHE suites: PEM text, or "auto". Not given: no DHE */
+  /* for suites with DHE: PEM text, at least 2048 bits, or "auto". Not given: a server has none */
+  const char *dhparam;
   uint64_t openssl_options; /* SSL_OP_... in addition */
 
   /* -- pair, connect, server: one connection ------------------------------------------------- */

@@ -25,6 +25,9 @@ int sp__trust_load(sp_context_t *context, const sp_options_t *options, sp_error_
 /* Keys, certificates with chains, PKCS#12; after the two above, whose limits apply to them. */
 int sp__credentials_load(sp_context_t *context, const sp_options_t *options, sp_error_t *why);
 
+/* Parameters for DHE. */
+int sp__dhparam_load(sp_context_t *context, const sp_options_t *options, sp_error_t *why);
+
 /* Remembers the issuer of the leaf if it is in the chain that was given. */
 void sp__issuer_note(sp_context_t *context, X509 *leaf, STACK_OF(X509) * chain);
 

@@ -89,7 +89,6 @@ static void settle(SSL_CTX *ctx) {
   SSL_CTX_set_quiet_shutdown(ctx, 0);
   SSL_CTX_set_read_ahead(ctx, 0);
   SSL_CTX_set_block_padding(ctx, 0);
-  SSL_CTX_set_dh_auto(ctx, 1); /* only explicit `ciphers` bring DHE in */
   SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
   SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
   SSL_CTX_set_cert_verify_callback(ctx, on_verify, NULL);
@@ -146,6 +145,8 @@ static int build(sp_context_t *context, const sp_options_t *options, sp_error_t 
   if (context->partial_chain)
     SSL_CTX_set_cert_verify_callback(context->ssl_ctx, on_verify, &partial_chain);
   int status = sp__policy_load(context, options, why);
+  if (!status)
+    status = sp__dhparam_load(context, options, why);
   if (!status)
     status = sp__trust_load(context, options, why);
   if (!status)

@@ -198,6 +198,18 @@ static int load_alpn(sp_context_t *context, const sp_options_t *options, sp_erro
   return 0;
 }
 
+/* OpenSSL's own flags may take versions away, but not all of them. */
+static int load_flags(sp_context_t *context, const sp_options_t *options, sp_error_t *why) {
+  uint64_t flags = options->openssl_options;
+  SSL_CTX_set_options(context->ssl_ctx, flags);
+  bool old = context->min_version == SP_TLS1_2 && !(flags & SSL_OP_NO_TLSv1_2);
+  bool current = context->max_version == SP_TLS1_3 && !(flags & SSL_OP_NO_TLSv1_3);
+  return old || current ? 0
+                        : sp__fail(why, SP_EVERSION, SP_US,
+                                   "openssl_options: exclude every version that min_version and "
+                                   "max_version leave");
+}
+
 static void load_choices(const sp_context_t *context, const sp_options_t *options) {
   bool tickets = options->tickets != SP_NO;
   SSL_CTX_set_num_tickets(context->ssl_ctx, tickets);
@@ -221,6 +233,8 @@ int sp__policy_load(sp_context_t *context, const sp_options_t *options, sp_error
   if (!status)
     status = load_alpn(context, options, why);
   load_choices(context, options);
+  if (!status)
+    status = load_flags(context, options, why);
   return status;
 }
 
