@@ -1,5 +1,5 @@
-/* Session tickets (RFC 5077 4): AES-128-CBC and HMAC-SHA256 under keys laid out as Node has them, so
- * that servers can share them and a program of Node can keep its own. */
+/* Session tickets (RFC 5077 4): AES-128-CBC and HMAC-SHA256 under keys laid out as Node has them,
+ * so that servers can share them and a program of Node can keep its own. */
 #include "context/tickets.h"
 
 #include <pthread.h>
