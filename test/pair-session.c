@@ -260,7 +260,9 @@ static void by_another_context_of_the_same_policy(void **state) {
   EACH_KIND(kind) {
     sp_context_t *server = server_of(kind, SP_OPTIONS(.host = NULL));
     for (int i = 0; i < 2; i++) {
-      sp_context_t *client = client_of(SP_OPTIONS(.alpn = SP_LIST("a")));
+      sp_context_t *client =
+          client_of(SP_OPTIONS(.alpn = SP_LIST("a"), .session_id_context = i ? "y" : "x",
+                               .session_id_context_size = 1));
       assert_secure(connect_with(client, server, i ? &now.client : NULL), i);
       sp_context_release(client);
     }

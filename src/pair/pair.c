@@ -143,6 +143,10 @@ static int make_client(sp_pair_t *pair, const sp_options_t *options, sp_error_t 
   int status = options->server_name ? set_name(pair, options->server_name, why) : 0;
   if (status < 0)
     return status;
+  /* what a session was made under is bound to its bytes; OpenSSL compares this, too, and would fail
+   */
+  if (!SSL_set_session_id_context(pair->ssl, pair->context->policy, sizeof pair->context->policy))
+    return sp__fail_memory(why);
   if (options->session)
     sp__pair_resume_session(pair, options->session, options->session_size);
   if (options->request_staple == SP_YES)

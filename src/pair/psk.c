@@ -52,6 +52,8 @@ static bool take_identity(question_t *q, const void *identity, size_t n) {
 
 static bool fill_session(SSL *ssl, SSL_SESSION *session, const question_t *q) {
   static const unsigned char suite[] = {0x13, 0x01}; /* it stands for its hash, SHA-256 */
+  const sp_pair_t *pair = SSL_get_app_data(ssl);
+  const uint8_t *policy = pair->context->policy;
   char label[sizeof mark + IDENTITY_MAX];
   size_t n = strlen(q->identity);
   memcpy(label, mark, sizeof mark);
@@ -60,6 +62,7 @@ static bool fill_session(SSL *ssl, SSL_SESSION *session, const question_t *q) {
   return cipher && SSL_SESSION_set1_master_key(session, q->key, (size_t)q->size) &&
          SSL_SESSION_set_cipher(session, cipher) &&
          SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION) &&
+         SSL_SESSION_set1_id_context(session, policy, sizeof pair->context->policy) &&
          SSL_SESSION_set1_ticket_appdata(session, label, sizeof mark + n + 1);
 }
 
