@@ -125,7 +125,8 @@ static int make_engine(sp_pair_t *pair, sp_error_t *why) {
     return sp__fail_memory(why);
   }
   SSL_set_bio(pair->ssl, bio, bio);
-  SSL_set_app_data(pair->ssl, pair);
+  if (!SSL_set_app_data(pair->ssl, pair))
+    return sp__fail_memory(why);
   SSL_set_info_callback(pair->ssl, on_info);
   if (pair->role == SP_CLIENT)
     SSL_set_connect_state(pair->ssl);
