@@ -47,10 +47,13 @@ typedef struct sp_client_hello {
 } sp_client_hello_t;
 
 /*
- * Hooks of a connection. Each may answer 0 (go on), SP_PENDING (wait for sp_pair_resume), or an
- * error below 0 (the connection fails; with sp_pair_refuse the alert can be chosen). In a hook
- * only the calls that answer it are legal on its pair: sp_pair_use_context, sp_pair_use_protocol,
- * sp_pair_refuse, sp_pair_sign_with, and those that ask for facts.
+ * Hooks of a connection. Those that ask for something may answer 0 (go on), SP_PENDING (wait for
+ * sp_pair_resume), or an error below 0 (the connection fails; with sp_pair_refuse the alert can be
+ * chosen). In a hook only the calls that answer it are legal on its pair: sp_pair_use_context,
+ * sp_pair_use_protocol, sp_pair_use_session, sp_pair_use_staple, sp_pair_refuse,
+ * sp_pair_sign_with, and those that ask for facts.
+ * When a server's hook chooses another context, the hooks that began a handshake finish it; but
+ * what the contexts have to be made with (keylog, session_new) both have to have.
  * They are called on the thread that works on the pair.
  */
 typedef struct sp_hooks {

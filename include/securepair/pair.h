@@ -139,9 +139,10 @@ SP_EXTERN int sp_pair_set_hooks(sp_pair_t *pair, const sp_hooks_t *hooks, void *
 SP_EXTERN int sp_pair_use_context(sp_pair_t *pair, sp_context_t *context); /* retained */
 SP_EXTERN int sp_pair_use_protocol(sp_pair_t *pair, const char *protocol, size_t n);
 SP_EXTERN int sp_pair_sign_with(sp_pair_t *pair, const void *signature, size_t n); /* copied */
-SP_EXTERN int sp_pair_use_session(sp_pair_t *pair, const void *bytes, size_t n); /* garbage: 0 */
-SP_EXTERN int sp_pair_use_staple(sp_pair_t *pair, const void *der, size_t n);    /* copied */
-SP_EXTERN void sp_pair_refuse(sp_pair_t *pair, int alert); /* for a hook that fails; not `sign` */
+SP_EXTERN int sp_pair_use_session(sp_pair_t *pair, const void *bytes, size_t n);   /* garbage: 0 */
+SP_EXTERN int sp_pair_use_staple(sp_pair_t *pair, const void *der, size_t n);      /* copied */
+/* The alert for a hook that fails; not for `sign` and `staple`. */
+SP_EXTERN void sp_pair_refuse(sp_pair_t *pair, int alert);
 
 /* The answer to the hook that is waited for is complete: goes on, or fails if status < 0.
  * Returns 0; SP_EOPTION when the pair waits for nothing; SP_EREENTRY in a hook; the sticky error.
