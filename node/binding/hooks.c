@@ -11,6 +11,17 @@
 
 /* -- asking ------------------------------------------------------------------------------------ */
 
+/* A server's stream that is asked about before `onconnection` knows its server. */
+static bool make_early(spn_stream_t *stream) {
+  const spn_object_t *parent = stream->server ? &stream->server->object : NULL;
+  if (!spn_object_make(&stream->object, parent))
+    return false;
+  if (parent)
+    spn_set(parent->environment->env, spn_object_value(&stream->object), "server",
+            spn_object_value(parent));
+  return true;
+}
+
 /* The stream that a hook is about, with its JavaScript object; NULL: there is none, or no memory.
  */
 static spn_stream_t *stream_of(sp_pair_t *pair, void *data) {
@@ -19,8 +30,7 @@ static spn_stream_t *stream_of(sp_pair_t *pair, void *data) {
   spn_stream_t *stream = connection ? spn_stream_of(connection) : environment->adopting;
   if (environment->going || !stream)
     return NULL;
-  const spn_object_t *parent = stream->server ? &stream->server->object : NULL;
-  return stream->object.self || spn_object_make(&stream->object, parent) ? stream : NULL;
+  return stream->object.self || make_early(stream) ? stream : NULL;
 }
 
 /* Of hooks of a server's stream `this` is the server. */

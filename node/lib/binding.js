@@ -1,0 +1,23 @@
+'use strict';
+// Finds and loads the part in C.
+
+const fs = require('node:fs');
+const path = require('node:path');
+
+const folder = process.env.SECUREPAIR_BUILD_DIR || path.join(__dirname, '..', 'build');
+const file = path.resolve(folder, `securepair-${process.versions.modules}-${process.arch}.node`);
+const REMEDY = `run "npm rebuild securepair" with this node (${process.version}, ${process.arch})`;
+
+function load() {
+  try {
+    return require(file);
+  } catch (cause) {
+    const missing = !fs.existsSync(file);
+    const why = missing ? `${file} is not there` : cause.message;
+    const error = new Error(`securepair cannot load its part in C: ${why}; ${REMEDY}`, { cause });
+    error.code = missing ? 'ERR_SECUREPAIR_NOT_BUILT' : 'ERR_SECUREPAIR_NOT_LOADED';
+    throw error;
+  }
+}
+
+module.exports = load();
