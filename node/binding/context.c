@@ -161,28 +161,30 @@ static napi_value set_ticket_keys(napi_env env, napi_callback_info info) {
   return status < 0 ? spn_throw_status(env, status) : NULL;
 }
 
-static napi_value der_of(napi_env env, int status, sp_certificate_t *certificate) {
+typedef int (*find_t)(const sp_context_t *context, sp_certificate_t **found);
+
+/* A certificate that the context knows, in DER, or null. */
+static napi_value der_of(napi_env env, napi_callback_info info, find_t find) {
+  spn_call_info_t call = spn_call_info(env, info);
+  const sp_context_t *context = self_of(env, &call);
+  sp_certificate_t *found;
   size_t n;
-  if (status < 0)
+  if (!context)
+    return NULL;
+  if (find(context, &found) < 0)
     return spn_null(env);
-  const uint8_t *der = sp_certificate_der(certificate, &n);
+  const uint8_t *der = sp_certificate_der(found, &n);
   napi_value buffer = spn_buffer(env, der, n);
-  sp_certificate_release(certificate);
+  sp_certificate_release(found);
   return buffer;
 }
 
 static napi_value own_certificate(napi_env env, napi_callback_info info) {
-  spn_call_info_t call = spn_call_info(env, info);
-  const sp_context_t *context = self_of(env, &call);
-  sp_certificate_t *certificate = NULL;
-  return context ? der_of(env, sp_context_certificate(context, &certificate), certificate) : NULL;
+  return der_of(env, info, sp_context_certificate);
 }
 
 static napi_value issuer(napi_env env, napi_callback_info info) {
-  spn_call_info_t call = spn_call_info(env, info);
-  const sp_context_t *context = self_of(env, &call);
-  sp_certificate_t *certificate = NULL;
-  return context ? der_of(env, sp_context_issuer(context, &certificate), certificate) : NULL;
+  return der_of(env, info, sp_context_issuer);
 }
 
 bool spn_context_define(spn_environment_t *environment, napi_value exports) {

@@ -109,13 +109,27 @@ napi_value spn_fact_ephemeralKey(napi_env env, napi_callback_info info) {
 
 /* -- certificates ------------------------------------------------------------------------------ */
 
+static void add_certificate(napi_env env, napi_value list, X509 *x509) {
+  unsigned char *der = NULL;
+  uint32_t count = 0;
+  int n = i2d_X509(x509, &der);
+  (void)napi_get_array_length(env, list, &count);
+  if (n > 0)
+    (void)napi_set_element(env, list, count, spn_buffer(env, der, (size_t)n));
+  OPENSSL_free(der);
+}
+
+/* What was verified, up to the root; what the peer sent where nothing was. */
 napi_value spn_fact_peerCertificates(napi_env env, napi_callback_info info) {
   const sp_pair_t *pair = pair_of(env, info);
-  sp_certificate_t *first;
   napi_value list;
   if (napi_create_array(env, &list) != napi_ok)
     return NULL;
-  if (!pair || sp_pair_peer_certificate(pair, &first) < 0)
+  STACK_OF(X509) *verified = pair ? SSL_get0_verified_chain(sp_pair_ssl(pair)) : NULL;
+  for (int i = 0; verified && i < sk_X509_num(verified); i++)
+    add_certificate(env, list, sk_X509_value(verified, i));
+  sp_certificate_t *first;
+  if (!pair || sk_X509_num(verified) > 0 || sp_pair_peer_certificate(pair, &first) < 0)
     return list;
   uint32_t i = 0;
   for (const sp_certificate_t *one = first; one; one = sp_certificate_next(one)) {

@@ -9,18 +9,24 @@
 
 #include "error.h"
 
-typedef struct spn_transport {
+/* What JavaScript told and C does not know yet, in the order in which it is passed on. */
+typedef struct told {
   uint8_t *bytes; /* received */
   size_t size, room_for;
+  bool ended;
   int failure;
-  bool ended, room, closed; /* told, and to be passed on */
-  bool full;                /* the Duplex does not take more */
+  bool room, closed;
+} told_t;
+
+typedef struct spn_transport {
+  told_t told;
+  bool full; /* the Duplex does not take more */
   bool asked_to_close;
 } spn_transport_t;
 
 void spn_transport_free(spn_transport_t *transport) {
   if (transport)
-    free(transport->bytes);
+    free(transport->told.bytes);
   free(transport);
 }
 
@@ -104,36 +110,24 @@ void spn_stream_forget_due(spn_stream_t *stream) {
   stream->is_due = false;
 }
 
-static void say_received(const spn_stream_t *stream, spn_transport_t *transport) {
-  uint8_t *bytes = transport->bytes;
-  size_t n = transport->size;
-  transport->bytes = NULL;
-  transport->size = transport->room_for = 0;
-  if (n)
-    sp_transport_received(stream->stream, bytes, n);
-  free(bytes);
-}
-
-static bool take(bool *flag) {
-  bool was = *flag;
-  *flag = false;
-  return was;
-}
-
-/* The connection itself goes in a later turn of the loop: it is there all the time. */
-static void say(const spn_stream_t *stream, spn_transport_t *transport) {
-  say_received(stream, transport);
-  if (take(&transport->ended))
-    sp_transport_ended(stream->stream);
-  if (transport->failure)
-    sp_transport_failed(stream->stream, transport->failure);
-  transport->failure = 0;
-  if (take(&transport->room)) {
+/* While this is passed on, more may be told. The connection itself goes in a later turn of the
+ * loop: it is there all the time. */
+static void say(sp_stream_t *connection, spn_transport_t *transport) {
+  told_t told = transport->told;
+  transport->told = (told_t){.bytes = NULL};
+  if (told.size)
+    sp_transport_received(connection, told.bytes, told.size);
+  free(told.bytes);
+  if (told.ended)
+    sp_transport_ended(connection);
+  if (told.failure)
+    sp_transport_failed(connection, told.failure);
+  if (told.room) {
     transport->full = false;
-    sp_transport_room(stream->stream);
+    sp_transport_room(connection);
   }
-  if (take(&transport->closed))
-    sp_transport_closed(stream->stream);
+  if (told.closed)
+    sp_transport_closed(connection);
 }
 
 void spn_stream_say_due(spn_environment_t *environment) {
@@ -144,80 +138,83 @@ void spn_stream_say_due(spn_environment_t *environment) {
     due = stream->next_due;
     stream->is_due = false;
     if (stream->stream)
-      say(stream, stream->transport);
+      say(stream->stream, stream->transport);
   }
 }
 
 /* -- methods ----------------------------------------------------------------------------------- */
 
-/* The stream when it has a transport to tell of. */
-static spn_stream_t *self_of(napi_env env, const spn_call_info_t *call) {
+/* Where to note what is told about the stream that the call is made on; NULL: it has no transport
+ * any more. */
+static told_t *told_of(napi_env env, const spn_call_info_t *call) {
   spn_stream_t *stream = spn_stream_self(env, call);
   if (!stream || !stream->stream || !stream->transport)
     return NULL;
   become_due(stream);
-  return stream;
+  return &stream->transport->told;
 }
 
-static bool keep(spn_transport_t *transport, const uint8_t *bytes, size_t n) {
-  size_t needed = transport->size + n;
-  if (needed > transport->room_for) {
-    size_t room = needed > 2 * transport->room_for ? needed : 2 * transport->room_for;
-    uint8_t *kept = realloc(transport->bytes, room);
-    if (!kept)
-      return false;
-    transport->bytes = kept;
-    transport->room_for = room;
+static void keep(told_t *told, const uint8_t *bytes, size_t n) {
+  size_t needed = told->size + n;
+  if (needed > told->room_for) {
+    size_t room = needed > 2 * told->room_for ? needed : 2 * told->room_for;
+    uint8_t *kept = realloc(told->bytes, room);
+    if (!kept) {
+      told->failure = UV_ENOMEM;
+      return;
+    }
+    told->bytes = kept;
+    told->room_for = room;
   }
   if (n)
-    memcpy(transport->bytes + transport->size, bytes, n);
-  transport->size = needed;
-  return true;
+    memcpy(told->bytes + told->size, bytes, n);
+  told->size = needed;
 }
 
+/* transportReceived(buffer) */
 napi_value spn_transportReceived(napi_env env, napi_callback_info info) {
   spn_call_info_t call = spn_call_info(env, info);
   const uint8_t *bytes;
   size_t n;
   if (!spn_view(env, call.argv[0], &bytes, &n))
     return spn_throw_type(env, "buffer must be a Buffer, TypedArray or DataView");
-  const spn_stream_t *stream = self_of(env, &call);
-  if (stream && !keep(stream->transport, bytes, n))
-    stream->transport->failure = UV_ENOMEM;
+  told_t *told = told_of(env, &call);
+  if (told)
+    keep(told, bytes, n);
   return NULL;
 }
 
 napi_value spn_transportEnded(napi_env env, napi_callback_info info) {
   spn_call_info_t call = spn_call_info(env, info);
-  const spn_stream_t *stream = self_of(env, &call);
-  if (stream)
-    stream->transport->ended = true;
+  told_t *told = told_of(env, &call);
+  if (told)
+    told->ended = true;
   return NULL;
 }
 
 /* transportFailed(status) */
 napi_value spn_transportFailed(napi_env env, napi_callback_info info) {
   spn_call_info_t call = spn_call_info(env, info);
-  const spn_stream_t *stream = self_of(env, &call);
+  told_t *told = told_of(env, &call);
   int status = spn_int_or(env, call.argv[0], UV_EIO);
-  if (stream)
-    stream->transport->failure = status < 0 ? status : UV_EIO;
+  if (told)
+    told->failure = status < 0 ? status : UV_EIO;
   return NULL;
 }
 
 napi_value spn_transportRoom(napi_env env, napi_callback_info info) {
   spn_call_info_t call = spn_call_info(env, info);
-  const spn_stream_t *stream = self_of(env, &call);
-  if (stream)
-    stream->transport->room = true;
+  told_t *told = told_of(env, &call);
+  if (told)
+    told->room = true;
   return NULL;
 }
 
 napi_value spn_transportClosed(napi_env env, napi_callback_info info) {
   spn_call_info_t call = spn_call_info(env, info);
-  const spn_stream_t *stream = self_of(env, &call);
-  if (stream)
-    stream->transport->closed = true;
+  told_t *told = told_of(env, &call);
+  if (told)
+    told->closed = true;
   return NULL;
 }
 
