@@ -184,8 +184,12 @@ function startOver(socket) {
 }
 
 TLSSocket.prototype.connect = function connect(...args) {
-  if (!this[is.raw]) this.prependOnceListener('connect', adoptConnected);
-  return net.Socket.prototype.connect.apply(this, args);
+  if (this[is.raw]) return net.Socket.prototype.connect.apply(this, args);
+  this.prependOnceListener('connect', adoptConnected);
+  net.Socket.prototype.connect.apply(this, args);
+  // http2 looks at once whether it could take node's handle from under the socket: it cannot.
+  if (this._handle && !(this._handle instanceof Stream)) this._handle.isStreamBase = false;
+  return this;
 };
 
 // -- becoming secure ------------------------------------------------------------------------------
