@@ -17,9 +17,16 @@ function temporaryFolder(t) {
   return folder;
 }
 
+// A sanitizer that is preloaded is for node; others do not get on with it.
+function environmentFor(command, env) {
+  const { LD_PRELOAD, ...others } = env;
+  return command === process.execPath ? env : others;
+}
+
 /** Runs a program to its end: { status, signal, stdout, stderr }. `options` as for spawn. */
 async function run(command, args, options = {}) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  const env = environmentFor(command, options.env || process.env);
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options, env });
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'])
     child[name].setEncoding('utf8').on('data', (text) => { output[name] += text; });
