@@ -167,8 +167,8 @@ SP_EXTERN bool sp_pair_is_authorized(const sp_pair_t *pair);
 SP_EXTERN const char *sp_pair_authorization_error(const sp_pair_t *pair);
 SP_EXTERN const sp_error_t *sp_pair_verdict(const sp_pair_t *pair);
 
-/* The peer's certificate with the chain it sent. *certificate is released by the caller.
- * SP_ECERTIFICATE when it sent none. */
+/* The peer's certificate with the chain it sent; alone when the handshake failed because of it.
+ * *certificate is released by the caller. SP_ECERTIFICATE when it sent none. */
 SP_EXTERN int sp_pair_peer_certificate(const sp_pair_t *pair, sp_certificate_t **certificate);
 
 /* The following are "" or 0 before they are known, and live as long as the pair. */

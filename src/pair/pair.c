@@ -47,6 +47,7 @@ static void free_error(sp_error_t *error) {
 static void pair_free(sp_pair_t *pair) {
   SSL_free(pair->ssl);
   SSL_SESSION_free(pair->session);
+  X509_free(pair->refused);
   sp__pair_drop_blocks(pair);
   sp_context_release(pair->context);
   sp_context_release(pair->origin);

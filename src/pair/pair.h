@@ -50,6 +50,7 @@ struct sp_pair {
   char *server_name;       /* client: what the certificate has to name; NULL: nothing asked */
   sp_error_t *error;       /* sticky */
   sp_error_t *verdict;     /* why the peer is not authorized */
+  X509 *refused;           /* the peer's certificate, when the handshake failed because of it */
   sp__pair_hooks_t *hooks; /* own ones in place of the context's */
   char *protocol;          /* the ALPN protocol; while the hooks run, their choice */
   size_t protocol_size;

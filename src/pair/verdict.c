@@ -108,7 +108,12 @@ int sp__pair_verify(SSL *ssl, X509_STORE_CTX *store) {
       condemn(pair, verify, leaf, made.status ? &made : NULL);
   }
   X509_STORE_CTX_set_error(store, (int)pair->verify);
-  return pair->verify == X509_V_OK || !rejects(pair);
+  if (pair->verify == X509_V_OK || !rejects(pair))
+    return 1;
+  /* OpenSSL forgets a certificate that it refuses; whoever asks why wants to see it. */
+  if (!pair->refused && X509_up_ref(leaf))
+    pair->refused = leaf;
+  return 0;
 }
 
 void sp__pair_miss_certificate(sp_pair_t *pair) {
@@ -164,6 +169,8 @@ const sp_error_t *sp_pair_verdict(const sp_pair_t *pair) { return pair->verdict;
 
 int sp_pair_peer_certificate(const sp_pair_t *pair, sp_certificate_t **certificate) {
   X509 *leaf = SSL_get0_peer_certificate(pair->ssl);
+  if (!leaf)
+    leaf = pair->refused;
   if (!leaf)
     return SP_ECERTIFICATE;
   return sp__certificate_view(certificate, leaf, SSL_get_peer_cert_chain(pair->ssl), NULL);
