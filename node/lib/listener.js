@@ -67,9 +67,9 @@ function listen(server, where, backlog, flags) {
     const native = nativeServer(server, backlog, !!(flags & IPV6_ONLY));
     const status = bind(native, candidate);
     if (status >= 0) return { native, where: candidate };
-    native.abandoned = true;
     native.close();
     error = listenError(status, candidate.address, candidate.port);
+    if (error.code === 'EADDRINUSE') break;
   }
   return { error };
 }
