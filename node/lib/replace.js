@@ -4,6 +4,8 @@
 
 const { syncBuiltinESMExports } = require('node:module');
 
+const original = require('./original');
+
 const tls = require('tls');
 
 // Also seen by another copy of this package in the same process.
@@ -34,10 +36,6 @@ function copyProperties(from, to) {
       Object.defineProperty(to, name, { ...property, configurable: true });
 }
 
-function snapshot() {
-  return Object.freeze(Object.defineProperties({}, Object.getOwnPropertyDescriptors(tls)));
-}
-
 /**
  * Replaces node's `tls` by `ours`; `name` is how the user asked for it. Answers node's own module
  * as it was. Done once in a process or Worker: what comes second has to be the same.
@@ -46,8 +44,7 @@ function replace(ours, name) {
   const earlier = tls[MARK];
   if (earlier && earlier.name !== name)
     throw new Error(`${name}: tls is replaced already, by ${earlier.name}; a process has only one`);
-  if (earlier) return earlier.original;
-  const original = snapshot();
+  if (earlier) return original;
   const classes = heirs();
   copyProperties(ours, tls);
   Object.defineProperty(tls, MARK, { value: { name, original } });
