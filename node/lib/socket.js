@@ -187,8 +187,11 @@ TLSSocket.prototype.connect = function connect(...args) {
   if (this[is.raw]) return net.Socket.prototype.connect.apply(this, args);
   this.prependOnceListener('connect', adoptConnected);
   net.Socket.prototype.connect.apply(this, args);
-  // http2 looks at once whether it could take node's handle from under the socket: it cannot.
-  if (this._handle && !(this._handle instanceof Stream)) this._handle.isStreamBase = false;
+  // http2 looks at once whether it could take node's handle from under the socket (wrapper.js).
+  if (this._handle && !(this._handle instanceof Stream)) {
+    Object.defineProperty(this._handle, 'isStreamBase',
+      Object.getOwnPropertyDescriptor(Stream.prototype, 'isStreamBase'));
+  }
   return this;
 };
 
