@@ -16,6 +16,7 @@ settings.checkServerIdentity = settings.ourCheckServerIdentity = checkServerIden
 const { TLSSocket } = require('./socket');
 require('./facts');
 require('./events');
+require('./wrapper');
 const { Server, createServer } = require('./server');
 const { connect } = require('./connect');
 const { createSecurePair } = require('./pair');
