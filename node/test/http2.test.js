@@ -12,7 +12,7 @@ const { test } = require('node:test');
 const tls = require('node:tls');
 const { keys } = require('./support/keys');
 const { assertOurs } = require('./support/ours');
-const { run } = require('./support/program');
+const { register, run, runNode } = require('./support/program');
 const { listen } = require('./support/serving');
 
 const { key, cert } = keys().server;
@@ -24,8 +24,8 @@ async function serve(t, options, handler) {
   return { server, port: await listen(server, t) };
 }
 
-async function connect(t, port) {
-  const session = http2.connect(`https://localhost:${port}`, { ca });
+async function connect(t, port, options) {
+  const session = http2.connect(`https://localhost:${port}`, { ca, family: 4, ...options });
   t.after(() => session.destroyed || session.destroy());
   const [, socket] = await once(session, 'connect');
   assertOurs(socket.stream || socket);
@@ -85,6 +85,33 @@ test('a session that closes ends the connection', async (t) => {
   await ask(session, { ':path': '/' });
   session.close();
   await once(session, 'close');
+});
+
+test('who the client is', async (t) => {
+  const { port } = await serve(t, { ca, requestCert: true }, (request, response) => {
+    const { socket } = request;
+    response.end([socket.authorized, socket.getPeerCertificate().subject.CN, socket.encrypted,
+                  socket.getProtocol(), socket.remoteAddress, socket.servername].join(' '));
+  });
+  const { client } = keys();
+  const session = await connect(t, port, { key: client.key, cert: client.cert });
+  assert.strictEqual(session.socket.authorized, true);
+  assert.strictEqual(session.socket.getPeerCertificate().subject.CN, 'localhost');
+  const { body } = await ask(session, { ':path': '/' });
+  assert.strictEqual(body.toString(), 'true client true TLSv1.3 127.0.0.1 localhost');
+});
+
+test('a session without a reference lets the program end', async (t) => {
+  const { port } = await serve(t, {}, (request, response) => response.end('bye'));
+  const program = `
+    const session = require('http2').connect('https://localhost:${port}', {
+      ca: require('fs').readFileSync(${JSON.stringify(keys().caPath)}) });
+    session.on('connect', (session, { stream }) => console.log(stream._handle.hasRef()));
+    session.request({ ':path': '/' }).resume().on('end', () => session.unref());`;
+  const { stdout, stderr, status } = await runNode(['-r', register, '-e', program]);
+  assert.strictEqual(stderr, '');
+  assert.strictEqual(stdout, 'true\n');
+  assert.strictEqual(status, 0);
 });
 
 test('a client that knows only HTTP/1.1', async (t) => {
