@@ -52,8 +52,7 @@ class Transport {
     this.socket = socket;
     this.duplex = duplex;
     this.stream = null;
-    this.full = false;
-    this.gone = false;
+    this.full = this.heardEnd = this.closing = this.gone = false;
     duplex.on('drain', () => this.room());
     duplex.on('error', (error) => this.failed(error));
     duplex.on('close', () => this.closed());
@@ -78,6 +77,7 @@ class Transport {
   }
 
   ended() {
+    this.heardEnd = true;
     this.stream.transportEnded();
   }
 
@@ -94,8 +94,10 @@ class Transport {
   closed() {
     if (this.gone) return;
     this.gone = true;
-    this.socket.destroy();
-    if (!this.stream) return;
+    const { socket } = this;
+    // What came before an end is still to be read.
+    if (this.heardEnd && !socket.readableEnded) socket.once('end', () => socket.destroy());
+    else socket.destroy();
     if (this.closing) this.stream.transportClosed();
   }
 
