@@ -323,6 +323,7 @@ function handshakeFailed(socket, error) {
   if (socket[is.listener]) {
     // Nobody has this socket: its server is told, and no 'error' without a listener is emitted.
     if (socket.listenerCount('error') === 0) socket.on('error', noop);
+    socket._hadError = true;
     const listening = socket.server.emit('tlsClientError', error, socket);
     socket.destroy(listening ? undefined : error);
     return;
