@@ -34,10 +34,10 @@ async function connect(t, port, options) {
 
 async function ask(session, headers, body) {
   const stream = session.request(headers, { endStream: body === undefined });
-  if (body !== undefined) stream.end(body);
-  const [answer] = await once(stream, 'response');
   const chunks = [];
-  for await (const chunk of stream) chunks.push(chunk);
+  stream.on('data', (chunk) => chunks.push(chunk));
+  if (body !== undefined) stream.end(body);
+  const [[answer]] = await Promise.all([once(stream, 'response'), once(stream, 'end')]);
   return { answer, body: Buffer.concat(chunks) };
 }
 

@@ -1,8 +1,12 @@
 'use strict';
 // Servers on a free port of this machine.
 
+const dns = require('node:dns');
 const { once } = require('node:events');
 const tls = require('node:tls');
+
+// Node 18 tries only the first address of localhost.
+dns.setDefaultResultOrder('ipv4first');
 
 /** Listens on 127.0.0.1; closed after the test `t`, with all its connections. Answers the port. */
 async function listen(server, t) {
