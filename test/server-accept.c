@@ -104,7 +104,7 @@ static void test_is_not_asked_above_the_maximum(void **state) {
   actor_t *first = fixture_connect(f, FIXTURE_CLIENT(f));
   fixture_run_until(f, was_asked);
   actor_t *second = fixture_connect(f, FIXTURE_CLIENT(f));
-  first->react = end_when_secure;
+  first->react = second->react = end_when_secure; /* the second may come after the first went */
   fixture_run(f);
   assert_int_equal(first->statuses[ON_SECURE], 0);
   assert_true(second->statuses[ON_SECURE] < 0 || seen.asked == 2);

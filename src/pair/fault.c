@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <openssl/err.h>
+#include <openssl/proverr.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -148,8 +149,17 @@ static const struct {
     {SSL_R_TOO_MANY_WARN_ALERTS, SP_EPROTOCOL, SP_PEER, "the peer sends one warning after another"},
 };
 
+/* A record too short to hold its own tag: some versions of libssl leave the refusal to the cipher.
+ */
+static int reason_of(unsigned long code) {
+  if (ERR_GET_LIB(code) == ERR_LIB_SSL)
+    return ERR_GET_REASON(code);
+  bool too_short = ERR_GET_LIB(code) == ERR_LIB_PROV && ERR_GET_REASON(code) == PROV_R_INVALID_AAD;
+  return too_short ? SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC : 0;
+}
+
 static void say_reason(sp_error_t *error, const sp_pair_t *pair, unsigned long code) {
-  int reason = ERR_GET_REASON(code);
+  int reason = reason_of(code);
   for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++)
     if (sentences[i].reason == reason) {
       sp__fail(error, sentences[i].status, sentences[i].who, "%s", sentences[i].text);

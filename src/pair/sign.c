@@ -56,7 +56,9 @@ int sp__pair_sign(void *owner, uint16_t scheme, const uint8_t *message, size_t n
   }
   if (pair->answer < 0)
     return pair->answer;
-  return pair->signature ? take_signature(pair, signature, size) : SP_PENDING;
+  /* a hook may have given the signature and yet wait for leave to use it */
+  bool ready = pair->signature && pair->waiting != SP__WAIT_SIGN;
+  return ready ? take_signature(pair, signature, size) : SP_PENDING;
 }
 
 int sp_pair_sign_with(sp_pair_t *pair, const void *signature, size_t n) {
