@@ -208,12 +208,12 @@ void spn_object_close(spn_object_t *object) {
   if (object->async)
     (void)napi_async_destroy(environment->env, object->async);
   object->async = NULL;
+  if (object->self && object->held)
+    (void)napi_reference_unref(environment->env, object->self, NULL);
+  object->held = false;
   go_when_empty(environment);
   if (!object->self)
     dispose(object);
-  else if (object->held)
-    (void)napi_reference_unref(environment->env, object->self, NULL);
-  object->held = false;
 }
 
 napi_value spn_object_value(const spn_object_t *object) {

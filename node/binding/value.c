@@ -1,5 +1,7 @@
 #include "value.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,8 +69,11 @@ spn_call_info_t spn_call_info(napi_env env, napi_callback_info info) {
 }
 
 int spn_int_or(napi_env env, napi_value value, int otherwise) {
-  int32_t number;
-  return napi_get_value_int32(env, value, &number) == napi_ok ? number : otherwise;
+  double number;
+  if (napi_get_value_double(env, value, &number) != napi_ok ||
+      !(number >= INT_MIN && number <= INT_MAX)) /* NaN is not either */
+    return otherwise;
+  return (int)number;
 }
 
 bool spn_is_true(napi_env env, napi_value value) {

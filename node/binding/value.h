@@ -36,7 +36,7 @@ typedef struct spn_call_info {
 
 spn_call_info_t spn_call_info(napi_env env, napi_callback_info info);
 
-/* As JavaScript's ToInt32 and ToBoolean, of numbers and booleans only; others: `otherwise`. */
+/* A number without its fraction; `otherwise` for what is none, or none of C's. */
 int spn_int_or(napi_env env, napi_value value, int otherwise);
 bool spn_is_true(napi_env env, napi_value value);
 bool spn_is_nothing(napi_env env, napi_value value); /* undefined or null */
