@@ -75,12 +75,10 @@ function validate(socket) {
   if (secureContext) nativeContext(secureContext, { ...CLIENT, rejectUnauthorized, alpn });
 }
 
-/** tls.connect([port], [host], [options], [callback]); answers the TLSSocket. */
-function connect(...args) {
-  const [given, callback] = normalize(args);
+/** Connects a new `Socket`, TLSSocket or made of it, and answers it. */
+function open(Socket, given, callback) {
   const options = withDefaults(given);
-  const socket = new TLSSocket(options.socket,
-    socketOptions(options, secureContextFor(options)));
+  const socket = new Socket(options.socket, socketOptions(options, secureContextFor(options)));
   socket[is.connectOptions] = options;
   socket[is.identityHost] = options.servername || options.host ||
     options.socket?._host || 'localhost';
@@ -94,4 +92,10 @@ function connect(...args) {
   return socket.connect(options);
 }
 
-module.exports = { connect };
+/** tls.connect([port], [host], [options], [callback]); answers the TLSSocket. */
+function connect(...args) {
+  const [given, callback] = normalize(args);
+  return open(TLSSocket, given, callback);
+}
+
+module.exports = { connect, open };

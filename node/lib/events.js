@@ -7,7 +7,7 @@ const binding = require('./binding');
 const hooks = require('./hooks');
 const { endNativePipe } = require('./pipe');
 const { STATUS, coded, fromInfo, fromStatus, systemError } = require('./errors');
-const { TLSSocket, learn, release, startReading, clientSecure, serverSecure, handshakeError,
+const { learn, release, startReading, clientSecure, serverSecure, handshakeError,
         handshakeFailed, fillOnread } = require('./socket');
 const is = require('./symbols');
 
@@ -115,20 +115,20 @@ function ontransportclose() {
 
 function onconnection(stream) {
   const server = this.owner;
-  const socket = stream.owner || new TLSSocket(stream, server);
+  const socket = stream.owner || server._socketOver(stream, server);
   if (socket.destroyed) return;
   learn(socket, stream);
   release(socket);
   socket.secureConnecting = false;
   if (server.keepAlive) stream.setKeepAlive(true, server.keepAliveInitialDelay);
   if (socket.listenerCount('secure') > 0) socket.emit('secure');
-  server.emit('secureConnection', socket);
+  server._handOut(socket);
   if (!server.pauseOnConnect) startReading(socket);
 }
 
 function onclienterror(stream) {
   const server = this.owner;
-  const socket = stream.owner || new TLSSocket(stream, server);
+  const socket = stream.owner || server._socketOver(stream, server);
   // The program may destroy it with the error, and need not listen for that.
   socket.on('error', noop);
   server.emit('tlsClientError', handshakeError(socket, stream), socket);

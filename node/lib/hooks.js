@@ -5,7 +5,7 @@
 const binding = require('./binding');
 const { coded, invalidType, invalidValue, need } = require('./errors');
 const { wireToProtocols, bytesOf } = require('./protocols');
-const { TLSSocket, contextOf } = require('./socket');
+const { contextOf } = require('./socket');
 
 const INTERNAL_ERROR = 80;
 const NO_APPLICATION_PROTOCOL = 120;
@@ -24,7 +24,9 @@ function programOf(receiver, stream) {
 
 /** The TLSSocket of a native stream, made before its handshake is done where somebody asks. */
 function socketOf(receiver, stream) {
-  return stream.owner || new TLSSocket(stream, serverOf(receiver, stream));
+  if (stream.owner) return stream.owner;
+  const server = serverOf(receiver, stream);
+  return server._socketOver(stream, server);
 }
 
 function refuse(stream, error, alert = INTERNAL_ERROR) {

@@ -73,7 +73,7 @@ function setPolicy(server, options) {
 
 /** The listener for 'connection': raw sockets of a cluster, or any Duplex that a program emits. */
 function onRawConnection(duplex) {
-  const socket = new TLSSocket(duplex, {
+  const socket = this._socketOver(duplex, {
     ...this._socketOptions,
     handshakeTimeout: this._handshakeTimeout,
     pauseOnConnect: this.pauseOnConnect,
@@ -81,6 +81,16 @@ function onRawConnection(duplex) {
   socket[is.listener] = true;
   socket.once('close', onRawClose);
 }
+
+/** The socket over `duplex`; `options` are this server for a native stream. */
+Server.prototype._socketOver = function _socketOver(duplex, options) {
+  return new TLSSocket(duplex, options);
+};
+
+/** Hands a secure socket to the program. */
+Server.prototype._handOut = function _handOut(socket) {
+  this.emit('secureConnection', socket);
+};
 
 // It went before it was secure, and not by an error that was told already.
 function onRawClose(hadError) {

@@ -283,7 +283,7 @@ function serverSecure(socket) {
   const { server } = socket;
   if (!socket.destroyed && socket[is.listener]) {
     socket._releaseControl();
-    server.emit('secureConnection', socket);
+    server._handOut(socket);
   }
   startReading(socket);
 }

@@ -18,22 +18,22 @@ const kWhy = Symbol('why not authorized');
 const kLooked = Symbol('looked');
 
 /**
- * A TLSSocket that is as v0.4's cleartext streams were: it flows from the start, knows no half-close,
- * and has `socket`, `encrypted` and `pair`. Made by connect, Server and SecurePair.
+ * A TLSSocket, made like one, that is as v0.4's cleartext streams were: it flows from the start, knows no half-close,
+ * and has `socket`, `encrypted` and `pair`. Made by connect, Server and SecurePair,
+ * which tells itself.
  */
-function CleartextStream(socket, options) {
-  const { pair = null, encryptedStream = null, ...rest } = options;
+function CleartextStream(socket, options, pair = null) {
   this[kPair] = pair;
   this[kSocket] = pair ? null : this;
-  this[kEncrypted] = encryptedStream;
+  this[kEncrypted] = pair ? pair.encrypted : null;
   this[kIsNews] = null;
   this[kAuthorized] = false;
   this[kWhy] = undefined;
   this[kLooked] = false;
-  TLSSocket.call(this, socket, { ...rest, allowHalfOpen: false });
+  TLSSocket.call(this, socket, options);
   this.allowHalfOpen = false;
   this._writableState.highWaterMark = PENDING;
-  if (pair) takePart(this, rest.isServer);
+  if (pair) takePart(this, options.isServer);
   this.resume();
 }
 Object.setPrototypeOf(CleartextStream.prototype, TLSSocket.prototype);
@@ -55,7 +55,7 @@ property('authorized', function () {
   this[kAuthorized] = value;
 });
 
-// Own properties of a stream that is not authorized.
+/** Why not: "CERT_HAS_EXPIRED" and so on; a property of streams only that are not authorized. */
 const BLAME = {
   configurable: true,
   enumerable: true,
@@ -67,6 +67,12 @@ const BLAME = {
     this[kWhy] = why;
   },
 };
+
+property('authorizationError', function () {
+  return undefined;
+}, function (why) {
+  if (why) blame(this, why);
+});
 
 function blame(stream, why) {
   stream[kWhy] = why;
@@ -86,8 +92,10 @@ function takePart(stream, isServer) {
   stream.once('secure', settle);
 }
 
+// Its program gets the errors from here on.
 function settle() {
   this[kIsNews] = null;
+  this._releaseControl();
   this[kAuthorized] = this._handle.isAuthorized();
   const why = this._handle.authorizationError();
   if (why) blame(this, why);

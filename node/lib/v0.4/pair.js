@@ -17,14 +17,13 @@ class SecurePair extends StreamPair {
     super();
     const [near, far] = wire(this);
     this.credentials = credentials || createCredentials();
+    this.encrypted = far;
     this.attach(new CleartextStream(near, {
-      pair: this,
-      encryptedStream: far,
       secureContext: this.credentials,
       isServer: !!isServer,
       requestCert: !isServer || !!requestCert,
       rejectUnauthorized: !!isServer && !!rejectUnauthorized,
-    }), far);
+    }, this), far);
   }
 }
 

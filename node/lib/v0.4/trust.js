@@ -39,11 +39,6 @@ const WATCHED = {
     if (chunk !== null) moved(this);
     return inherited(this, 'push').call(this, chunk, encoding);
   },
-  // Data may pass a pipe without being seen here.
-  pipe(to, options) {
-    process.nextTick(moved, this);
-    return inherited(this, 'pipe').call(this, to, options);
-  },
 };
 
 /** Warns when data moves over `stream`, which is not authorized, before somebody looked. */
