@@ -131,6 +131,8 @@ function onclienterror(stream) {
   const socket = stream.owner || server._socketOver(stream, server);
   // The program may destroy it with the error, and need not listen for that.
   socket.on('error', noop);
+  // Who it was is asked for after destroy(), too.
+  socket._getpeername();
   server.emit('tlsClientError', handshakeError(socket, stream), socket);
   socket.destroy();
 }

@@ -43,11 +43,15 @@ Object.setPrototypeOf(TLSSocket, net.Socket);
 
 function initAccepted(socket, stream, server) {
   stream.reading = false;
+  // The last three are what net.Socket sets in its copy: what is there makes no new hidden class.
   net.Socket.call(socket, {
     handle: stream,
     allowHalfOpen: server.allowHalfOpen,
     pauseOnCreate: server.pauseOnConnect,
     manualStart: true,
+    emitClose: false,
+    autoDestroy: true,
+    decodeStrings: false,
   });
   stream.owner = socket;
   socket.server = server;
@@ -231,10 +235,10 @@ function clientSecure(socket) {
   const refusal = refusedByProgram(socket, handle);
   if (refusal) return void socket.destroy(refusal);
   release(socket);
-  socket.emit('secure');
   socket.secureConnecting = false;
-  if (!socket.destroyed && socket[is.connectOptions]) socket.emit('secureConnect');
+  if (socket[is.connectOptions]) socket.emit('secureConnect');
   if (!socket.destroyed) announceSession(socket);
+  if (!socket.destroyed) socket.emit('secure');
   startReading(socket);
 }
 
