@@ -15,9 +15,13 @@ const BUSY = `
 'use strict';
 const tls = require(${JSON.stringify(MODULE)});
 const fs = require('fs');
-function busy([keyPath, certPath], onRound) {
+function busy([keyPath, certPath], onRound, onSecure = () => {}) {
   const own = { key: fs.readFileSync(keyPath), cert: fs.readFileSync(certPath) };
-  const server = tls.createServer(own, (s) => s.pipe(s)).listen(0, '127.0.0.1', again);
+  const server = tls.createServer(own).listen(0, '127.0.0.1', again);
+  server.on('secureConnection', (s) => {
+    s.pipe(s);
+    onSecure(s);
+  });
   let rounds = 0;
   function again() {
     const s = tls.connect(server.address().port, '127.0.0.1', () => {
@@ -26,8 +30,8 @@ function busy([keyPath, certPath], onRound) {
     });
     s.on('data', () => s.end());
     s.on('close', () => {
+      setImmediate(() => server.listening && again());
       onRound(++rounds, server);
-      if (server.listening) again();
     });
   }
 }
@@ -49,6 +53,20 @@ test('a program ends by itself when its server is closed', async () => {
   assert.strictEqual(await run(`
     busy(process.argv.slice(1), (n, server) => n === 3 && server.close());
   `), '');
+});
+
+test('an exception in a listener is the program\'s: uncaughtException, and the rest goes on', async () => {
+  const said = await run(`
+    process.on('uncaughtException', (error) => console.log(error.message));
+    busy(process.argv.slice(1), (n, server) => {
+      if (n === 4) server.close();
+      throw new Error('in close');
+    }, () => { throw new Error('in secureConnection'); });
+  `);
+  const lines = said.trim().split('\n');
+  assert.strictEqual(lines.filter((line) => line === 'in secureConnection').length, 4);
+  assert.strictEqual(lines.filter((line) => line === 'in close').length, 4);
+  assert.strictEqual(lines.length, 8, said);
 });
 
 test('process.exit in callbacks', async () => {

@@ -43,6 +43,19 @@ function lines(socket, listener) {
   socket.on('data', hear);
 }
 
+/** Upgrades `socket` when its server says so; resolves with [pair, cleartext]. */
+function upgraded(socket, options) {
+  return new Promise((resolve) => {
+    lines(socket, (line) => {
+      if (line === '220 here') socket.write('EHLO me\r\n');
+      if (line === '250 STARTTLS') socket.write('STARTTLS\r\n');
+      if (line !== '220 go ahead') return false;
+      startTls(socket, options, false, (...all) => resolve(all));
+      return true;
+    });
+  });
+}
+
 /** A mail server, as far as STARTTLS: greets, upgrades, echoes what it is told. */
 async function mailServer(t) {
   const server = net.createServer((socket) => {
@@ -63,24 +76,17 @@ async function mailServer(t) {
 test('the recipe as client and as server', async (t) => {
   const server = await mailServer(t);
   const socket = net.connect(server.address().port, '127.0.0.1');
-  const [pair, cleartext] = await new Promise((resolve) => {
-    lines(socket, (line) => {
-      if (line === '220 here') socket.write('EHLO me\r\n');
-      if (line === '250 STARTTLS') socket.write('STARTTLS\r\n');
-      if (line !== '220 go ahead') return false;
-      startTls(socket, { ca: [keys().ca] }, false, (...all) => resolve(all));
-      return true;
-    });
-  });
+  const [pair, cleartext] = await upgraded(socket, { ca: [keys().ca] });
   assert.strictEqual(cleartext.authorized, true);
   assert.strictEqual(cleartext.socket, socket);
   assert.strictEqual(cleartext.encrypted, pair.encrypted);
+  const closed = once(socket, 'close');
   const answer = text(cleartext);
   cleartext.write('MAIL FROM:<me>\r\n');
   await once(cleartext, 'data');
   cleartext.end();
   assert.strictEqual(await answer, 'MAIL FROM:<me>\r\n');
-  await once(socket, 'close');
+  await closed;
 });
 
 test('openssl s_client -starttls smtp against the recipe', async (t) => {
@@ -96,33 +102,30 @@ test('openssl s_client -starttls smtp against the recipe', async (t) => {
 test('who the peer is comes from verifyError', async (t) => {
   const server = await mailServer(t);
   const socket = net.connect(server.address().port, '127.0.0.1');
-  socket.write('STARTTLS\r\n');
-  const [, cleartext] = await new Promise((resolve) => {
-    lines(socket, (line) => {
-      if (line !== '220 go ahead') return false;
-      startTls(socket, { ca: [] }, false, (...all) => resolve(all));
-      return true;
-    });
-  });
+  const [, cleartext] = await upgraded(socket, { ca: [] });
   assert.strictEqual(cleartext.authorized, false);
   assert.strictEqual(cleartext.authorizationError, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE');
   cleartext.destroy();
   socket.destroy();
 });
 
-test('the socket dies: the cleartext stream closes', async (t) => {
-  const server = await mailServer(t);
-  const socket = net.connect(server.address().port, '127.0.0.1');
-  socket.write('STARTTLS\r\n');
-  const [, cleartext] = await new Promise((resolve) => {
-    lines(socket, (line) => {
-      if (line !== '220 go ahead') return false;
-      startTls(socket, { ca: [keys().ca] }, false, (...all) => resolve(all));
-      return true;
-    });
+for (const death of ['end', 'destroy']) {
+  test(`the socket dies by ${death}: the cleartext stream closes`, async (t) => {
+    const server = await mailServer(t);
+    const socket = net.connect(server.address().port, '127.0.0.1');
+    const [, cleartext] = await upgraded(socket, { ca: [keys().ca] });
+    assert.strictEqual(cleartext.authorized, true);
+    const ended = once(cleartext, 'close');
+    socket[death]();
+    await ended;
   });
-  assert.strictEqual(cleartext.authorized, true);
-  const ended = once(cleartext, 'close');
-  socket.end();
-  await ended;
-});
+
+  test(`the cleartext stream dies by ${death}: the socket closes`, async (t) => {
+    const server = await mailServer(t);
+    const socket = net.connect(server.address().port, '127.0.0.1');
+    const [, cleartext] = await upgraded(socket, { ca: [keys().ca] });
+    const ended = once(socket, 'close');
+    cleartext[death]();
+    await ended;
+  });
+}

@@ -296,13 +296,17 @@ test('junk after the handshake: one error on cleartext, then close', async (t) =
 });
 
 test('every write callback is called once, also when the stream is destroyed', async (t) => {
-  const server = await serve(t, identity(), (s) => s.pause());
+  const server = await serve(t, identity());
+  const accepted = once(server, 'secureConnection');
   const stream = await connected(portOf(server));
+  const [cleartext] = await accepted;
+  cleartext.pause();
   const called = [];
   for (let i = 0; i < 20; i++) stream.write(Buffer.alloc(1024 * 1024), () => called.push(i));
   stream.on('error', () => {});
   stream.destroy();
   await once(stream, 'close');
+  cleartext.destroy();
   assert.deepStrictEqual(called.sort((a, b) => a - b), [...Array(20).keys()]);
 });
 

@@ -47,7 +47,8 @@ function watch(stream) {
   Object.assign(stream, WATCHED);
   // What was written before the handshake is on its way once the program's callback was called.
   process.nextTick(() => {
-    if (stream.bytesWritten > 0) moved(stream);
+    const { bytesWritten = 0, _handle: handle } = stream;
+    if (bytesWritten > 0 || handle?.writeQueueSize > 0) moved(stream);
   });
 }
 
