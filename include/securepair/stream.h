@@ -43,6 +43,8 @@ typedef void (*sp_secure_cb)(sp_stream_t *stream, int status);
  *            sp_stream_end without half_open: then nothing of the peer's is awaited.
  *   drain    after a write answered 0: everything was passed on, go on writing. Not after
  *            sp_stream_end.
+ *   finish   after sp_stream_end (also one that a pipe passed on): everything is with the transport,
+ *            the close_notify included. Once; not for a stream that failed or was destroyed before.
  *   timeout  no traffic for the idle time-out; the stream stays open: end or destroy it, or not.
  *   error    the stream failed after it was secure; `close` follows. At most once.
  *   close    the last event; the stream is gone when the callback returns.
@@ -60,6 +62,7 @@ typedef struct sp_stream_events {
   void (*error)(sp_stream_t *stream, const sp_error_t *error);
   void (*close)(sp_stream_t *stream);
   uint8_t *(*room)(sp_stream_t *stream, size_t *size);
+  void (*finish)(sp_stream_t *stream);
 } sp_stream_events_t;
 
 /* Sets the events (copied; NULL: none) and the stream's data pointer. Any time before `close`;
@@ -159,6 +162,13 @@ SP_EXTERN int sp_stream_send(sp_stream_t *stream, const void *bytes, size_t n);
  * < 0: as sp_stream_send.
  */
 SP_EXTERN ssize_t sp_stream_try(sp_stream_t *stream, const void *bytes, size_t n);
+
+/*
+ * Passes on now, as far as the transport takes it, what would leave at the end of the callback or in
+ * the loop's next turn; before sp_stream_destroy for instance, which drops what is pending. Does
+ * nothing before the stream is secure, in a hook, and within a transport's `send`.
+ */
+SP_EXTERN void sp_stream_flush(sp_stream_t *stream);
 
 /* A write of the caller's memory, which must stay as it is until the callback. */
 typedef struct sp_write sp_write_t;

@@ -89,7 +89,7 @@ struct sp_pair {
   bool secure, check_name, peer_ended, truncated, transport_ended;
   bool read_blocked;  /* what reading has to answer, a key update, waits for room */
   bool ending, ended; /* sp_pair_end was called; its close_notify is out as a whole */
-  bool busy, doomed, blocked, swapped, in_hook, again;
+  bool busy : 1, doomed : 1, blocked : 1, swapped : 1, in_hook : 1, again : 1;
 };
 
 /* port.c: one step of the handshake. Returns 0 or the sticky error. */

@@ -117,6 +117,14 @@ static bool is_all_sent(const sp_stream_t *stream) {
   return said && !stream->pair->ahead && !stream->full;
 }
 
+static bool is_finished(const sp_stream_t *stream) { return stream->ending && is_all_sent(stream); }
+
+/* Once: the FIN follows at once. */
+static void tell_finished(sp_stream_t *stream) {
+  if (!stream->fin && is_finished(stream) && stream->events.finish)
+    stream->events.finish(stream);
+}
+
 static void finalize(sp_stream_t *stream);
 
 void sp__stream_finish(sp_stream_t *stream) {
@@ -126,7 +134,9 @@ void sp__stream_finish(sp_stream_t *stream) {
     sp__stream_tell_writes(stream);
   if (!stream->closing && !stream->failed)
     tell_drained(stream);
-  if (!stream->closing && (stream->failed || (stream->ending && is_all_sent(stream))))
+  if (!stream->closing && !stream->failed)
+    tell_finished(stream);
+  if (!stream->closing && (stream->failed || is_finished(stream)))
     leave(stream);
   if (stream->closing && !stream->io)
     finalize(stream);

@@ -316,6 +316,13 @@ int sp_stream_write(sp_write_t *request, sp_stream_t *stream, const void *bytes,
   return answer(stream);
 }
 
+void sp_stream_flush(sp_stream_t *stream) {
+  if (!stream->secure || stream->pair->busy || stream->loop->lent)
+    return;
+  sp__stream_flush(stream);
+  sp__stream_put_off(stream); /* what was passed on may be told */
+}
+
 static bool can_go_at_once(const sp_stream_t *stream) {
   return stream->secure && !stream->queue.first && !stream->full && !stream->failed &&
          !stream->pair->ahead && !stream->pair->busy && !stream->loop->lent;
