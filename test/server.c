@@ -267,7 +267,9 @@ static void test_listen_on_a_descriptor(void **state) {
   int port;
   scene_t *scene = scene_open(NULL);
   int fd = bound_socket(&port);
+  assert_int_equal(sp_server_fd(scene->server), -1);
   assert_int_equal(sp_server_listen_fd(scene->server, fd, &why), 0);
+  assert_int_equal(sp_server_fd(scene->server), fd);
   check_address(scene->server, "127.0.0.1", port);
   check_served(scene, port);
   scene_close(scene); /* closes the descriptor too: the stage counts */

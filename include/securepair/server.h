@@ -43,6 +43,7 @@ SP_EXTERN int sp_server_listen_fd(sp_server_t *server, int fd, sp_error_t *why);
 /* The address bound to, as in sp_stream_local. Returns 0 or libuv's error. */
 SP_EXTERN int sp_server_address(const sp_server_t *server, char *room, size_t size, int *port);
 SP_EXTERN int sp_server_port(const sp_server_t *server); /* 0 if there is none */
+SP_EXTERN int sp_server_fd(const sp_server_t *server);   /* that it listens on; -1: none */
 
 /*
  * Stops accepting; connections live on. `on_close` (may be NULL) is called after the last of them
