@@ -268,6 +268,14 @@ static napi_value get_connections(napi_env env, napi_callback_info info) {
   return spn_number(env, server->server ? (double)sp_server_connections(server->server) : 0);
 }
 
+static napi_value get_fd(napi_env env, napi_callback_info info) {
+  spn_call_info_t call = spn_call_info(env, info);
+  const spn_server_t *server = self_of(env, &call);
+  if (!server)
+    return NULL;
+  return spn_number(env, server->server ? sp_server_fd(server->server) : -1);
+}
+
 /* wants(bits) */
 static napi_value wants(napi_env env, napi_callback_info info) {
   spn_call_info_t call = spn_call_info(env, info);
@@ -318,6 +326,7 @@ bool spn_server_define(spn_environment_t *environment, napi_value exports) {
       SPN_METHOD("addContext", add_context),
       SPN_METHOD("setMaxConnections", set_max_connections),
       SPN_ACCESSOR("connections", get_connections),
+      SPN_ACCESSOR("fd", get_fd),
       SPN_METHOD("wants", wants),
       SPN_METHOD("ref", ref),
       SPN_METHOD("unref", unref),

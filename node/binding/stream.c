@@ -46,6 +46,45 @@ static void keep_facts(spn_stream_t *stream) {
     *stream->error = *error;
 }
 
+/* -- what is said later ------------------------------------------------------------------------ */
+
+void spn_stream_become_due(spn_stream_t *stream) {
+  spn_environment_t *environment = stream->object.environment;
+  if (stream->is_due)
+    return;
+  stream->is_due = true;
+  stream->next_due = NULL;
+  spn_stream_t **link = &environment->due;
+  while (*link)
+    link = &(*link)->next_due;
+  *link = stream;
+  spn_later(environment);
+}
+
+static void forget_due(spn_stream_t *stream) {
+  spn_stream_t **link = &stream->object.environment->due;
+  while (*link && *link != stream)
+    link = &(*link)->next_due;
+  if (*link)
+    *link = stream->next_due;
+  stream->is_due = false;
+}
+
+/* A stream closes in a later turn of the loop: meanwhile it stays. */
+void spn_stream_say_due(spn_environment_t *environment) {
+  spn_stream_t *due = environment->due;
+  environment->due = NULL; /* what becomes due meanwhile waits for the next turn */
+  while (due) {
+    spn_stream_t *stream = due;
+    due = stream->next_due;
+    stream->is_due = false;
+    if (stream->stream && stream->transport)
+      spn_transport_say(stream);
+    if (stream->stream)
+      spn_write_say(stream);
+  }
+}
+
 /* -- events ------------------------------------------------------------------------------------ */
 
 static uint8_t *on_room(sp_stream_t *connection, size_t *size) {
@@ -93,7 +132,7 @@ static void on_close(sp_stream_t *connection) {
     (void)napi_delete_reference(stream->object.environment->env, stream->server_reference);
   spn_write_finish(stream, stream->error ? stream->error->status : UV_ECANCELED);
   spn_tell(&stream->object, SPN_onclose);
-  spn_stream_forget_due(stream);
+  forget_due(stream);
   spn_object_close(&stream->object);
 }
 
@@ -101,6 +140,7 @@ static const sp_stream_events_t events = {
     .data = on_data,
     .end = on_end,
     .drain = spn_stream_on_drain,
+    .finish = spn_stream_on_finish,
     .error = on_error,
     .close = on_close,
     .room = on_room,
@@ -215,11 +255,23 @@ static napi_value unpipe(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* Writes that were answered as done go out, as far as the transport takes them. */
+static void flush(spn_stream_t *stream) {
+  if (!sp_stream_pending(stream->stream))
+    return;
+  if (stream->transport)
+    spn_transport_flush(stream);
+  else
+    sp_stream_flush(stream->stream);
+}
+
 static napi_value destroy(napi_env env, napi_callback_info info) {
   spn_call_info_t call = spn_call_info(env, info);
   spn_stream_t *stream = spn_stream_self(env, &call);
   if (!stream)
     return NULL;
+  if (stream->stream && !stream->destroyed)
+    flush(stream);
   stream->destroyed = true;
   if (stream->stream)
     sp_stream_destroy(stream->stream);
@@ -281,6 +333,12 @@ static napi_value get_write_queue_size(napi_env env, napi_callback_info info) {
   return spn_number(env, (double)n);
 }
 
+static napi_value get_server(napi_env env, napi_callback_info info) {
+  spn_call_info_t call = spn_call_info(env, info);
+  const spn_stream_t *stream = spn_stream_self(env, &call);
+  return stream && stream->server ? spn_object_value(&stream->server->object) : NULL;
+}
+
 bool spn_stream_define(spn_environment_t *environment, napi_value exports) {
 #define SPN_FACT(name) SPN_METHOD(#name, spn_fact_##name),
 #define SPN_ANSWER(name) SPN_METHOD(#name, spn_answer_##name),
@@ -296,6 +354,7 @@ bool spn_stream_define(spn_environment_t *environment, napi_value exports) {
                                               SPN_METHOD("ref", ref),
                                               SPN_METHOD("unref", unref),
                                               SPN_METHOD("hasRef", has_ref),
+                                              SPN_ACCESSOR("server", get_server),
                                               SPN_ACCESSOR("bytesRead", get_bytes_read),
                                               SPN_ACCESSOR("bytesWritten", get_bytes_written),
                                               SPN_ACCESSOR("writeQueueSize", get_write_queue_size),

@@ -35,7 +35,6 @@ typedef struct spn_stream {
   uv_stream_t *io;                 /* of an adopted one */
   struct spn_transport *transport; /* of one over a Duplex */
   spn_write_t write;
-  sp_write_t last;   /* an empty one, before the end */
   sp_error_t *error; /* a copy that outlives the stream */
   char *name;        /* a server's: what the client asks for, for the hook on protocols */
   uint64_t bytes_read, bytes_written; /* when it was closed */
@@ -46,7 +45,8 @@ typedef struct spn_stream {
   bool unref;
   bool wants_staple;
   bool is_due;
-  bool end_told;
+  bool awaits_end; /* JavaScript does */
+  bool finished;   /* the end is with the transport */
 } spn_stream_t;
 
 /* A stream without connection; NULL: no memory. */
@@ -61,8 +61,8 @@ spn_stream_t *spn_stream_of(sp_stream_t *connection);
 /* What this call is made on, NULL with a TypeError pending. */
 spn_stream_t *spn_stream_self(napi_env env, const spn_call_info_t *call);
 
-/* Takes a closed stream off the list of those that have something to say; says what they have. */
-void spn_stream_forget_due(spn_stream_t *stream);
+/* What a call of JavaScript's brings about is said later, by the loop. */
+void spn_stream_become_due(spn_stream_t *stream);
 void spn_stream_say_due(spn_environment_t *environment);
 
 bool spn_stream_define(spn_environment_t *environment, napi_value exports);
@@ -76,6 +76,8 @@ napi_value spn_stream_write(napi_env env, napi_callback_info info);
 napi_value spn_stream_writev(napi_env env, napi_callback_info info);
 napi_value spn_stream_end(napi_env env, napi_callback_info info);
 void spn_stream_on_drain(sp_stream_t *connection);
+void spn_stream_on_finish(sp_stream_t *connection);
+void spn_write_say(spn_stream_t *stream); /* what is due */
 void spn_write_go_on(spn_stream_t *stream);
 void spn_write_finish(spn_stream_t *stream, int status); /* if one is pending */
 

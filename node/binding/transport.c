@@ -9,10 +9,14 @@
 
 #include "error.h"
 
+typedef struct bytes {
+  uint8_t *bytes;
+  size_t size, room;
+} bytes_t;
+
 /* What JavaScript told and C does not know yet, in the order in which it is passed on. */
 typedef struct told {
-  uint8_t *bytes; /* received */
-  size_t size, room_for;
+  bytes_t received;
   bool ended;
   int failure;
   bool room, closed;
@@ -20,29 +24,30 @@ typedef struct told {
 
 typedef struct spn_transport {
   told_t told;
-  bool full; /* the Duplex does not take more */
+  bytes_t owed; /* to the Duplex */
+  bool in_call; /* of JavaScript's */
+  bool full;    /* the Duplex does not take more */
   bool asked_to_close;
 } spn_transport_t;
 
 void spn_transport_free(spn_transport_t *transport) {
-  if (transport)
-    free(transport->told.bytes);
+  if (!transport)
+    return;
+  free(transport->told.received.bytes);
+  free(transport->owed.bytes);
   free(transport);
 }
 
 /* -- from C to the Duplex ---------------------------------------------------------------------- */
 
-static int on_send(sp_stream_t *connection, const void *bytes, size_t n, void *data) {
-  const spn_stream_t *stream = data;
+/* Whether the Duplex got them; it may be full now. */
+static bool write_to_duplex(const spn_stream_t *stream, const void *bytes, size_t n) {
   napi_env env = stream->object.environment->env;
   napi_handle_scope scope;
   napi_value buffer, answer;
   bool takes_more = true;
-  (void)connection;
-  if (stream->transport->full)
-    return UV_EAGAIN;
   if (napi_open_handle_scope(env, &scope) != napi_ok)
-    return UV_ENOMEM;
+    return false;
   buffer = spn_buffer(env, bytes, n);
   bool taken = buffer && spn_call(&stream->object, SPN_ontransportwrite,
                                   spn_object_value(&stream->object), 1, &buffer, &answer);
@@ -50,7 +55,52 @@ static int on_send(sp_stream_t *connection, const void *bytes, size_t n, void *d
     (void)napi_get_value_bool(env, answer, &takes_more);
   (void)napi_close_handle_scope(env, scope);
   stream->transport->full = !takes_more;
-  return taken ? (int)n : UV_ECANCELED;
+  return taken;
+}
+
+static bool append(bytes_t *to, const void *bytes, size_t n) {
+  size_t needed = to->size + n;
+  if (needed > to->room) {
+    size_t room = needed > 2 * to->room ? needed : 2 * to->room;
+    uint8_t *grown = realloc(to->bytes, room);
+    if (!grown)
+      return false;
+    to->bytes = grown;
+    to->room = room;
+  }
+  if (n)
+    memcpy(to->bytes + to->size, bytes, n);
+  to->size = needed;
+  return true;
+}
+
+/* What was sent within a call of JavaScript's. */
+static void pay(const spn_stream_t *stream) {
+  bytes_t owed = stream->transport->owed;
+  stream->transport->owed = (bytes_t){.bytes = NULL};
+  if (owed.size)
+    (void)write_to_duplex(stream, owed.bytes, owed.size);
+  free(owed.bytes);
+}
+
+static int on_send(sp_stream_t *connection, const void *bytes, size_t n, void *data) {
+  spn_stream_t *stream = data;
+  spn_transport_t *transport = stream->transport;
+  (void)connection;
+  if (transport->full)
+    return UV_EAGAIN;
+  if (!transport->in_call)
+    return write_to_duplex(stream, bytes, n) ? (int)n : UV_ECANCELED;
+  if (!append(&transport->owed, bytes, n))
+    return UV_ENOMEM;
+  spn_stream_become_due(stream);
+  return (int)n;
+}
+
+void spn_transport_flush(spn_stream_t *stream) {
+  stream->transport->in_call = true;
+  sp_stream_flush(stream->stream);
+  stream->transport->in_call = false;
 }
 
 static void on_read(sp_stream_t *connection, bool on, void *data) {
@@ -74,6 +124,7 @@ static void on_end(sp_stream_t *connection, void *data) {
 
 static void on_close(sp_stream_t *connection, void *data) {
   const spn_stream_t *stream = data;
+  pay(stream);
   stream->transport->asked_to_close = true;
   if (stream->object.environment->going)
     sp_transport_closed(connection);
@@ -88,36 +139,17 @@ void spn_transport_abandon(spn_stream_t *stream) {
 
 /* -- from the Duplex to C ---------------------------------------------------------------------- */
 
-static void become_due(spn_stream_t *stream) {
-  spn_environment_t *environment = stream->object.environment;
-  if (stream->is_due)
-    return;
-  stream->is_due = true;
-  stream->next_due = NULL;
-  spn_stream_t **link = &environment->due;
-  while (*link)
-    link = &(*link)->next_due;
-  *link = stream;
-  spn_later(environment);
-}
-
-void spn_stream_forget_due(spn_stream_t *stream) {
-  spn_stream_t **link = &stream->object.environment->due;
-  while (*link && *link != stream)
-    link = &(*link)->next_due;
-  if (*link)
-    *link = stream->next_due;
-  stream->is_due = false;
-}
-
 /* While this is passed on, more may be told. The connection itself goes in a later turn of the
  * loop: it is there all the time. */
-static void say(sp_stream_t *connection, spn_transport_t *transport) {
+void spn_transport_say(spn_stream_t *stream) {
+  spn_transport_t *transport = stream->transport;
+  sp_stream_t *connection = stream->stream;
   told_t told = transport->told;
-  transport->told = (told_t){.bytes = NULL};
-  if (told.size)
-    sp_transport_received(connection, told.bytes, told.size);
-  free(told.bytes);
+  transport->told = (told_t){.failure = 0};
+  pay(stream);
+  if (told.received.size)
+    sp_transport_received(connection, told.received.bytes, told.received.size);
+  free(told.received.bytes);
   if (told.ended)
     sp_transport_ended(connection);
   if (told.failure)
@@ -130,18 +162,6 @@ static void say(sp_stream_t *connection, spn_transport_t *transport) {
     sp_transport_closed(connection);
 }
 
-void spn_stream_say_due(spn_environment_t *environment) {
-  spn_stream_t *due = environment->due;
-  environment->due = NULL; /* what becomes due meanwhile waits for the next turn */
-  while (due) {
-    spn_stream_t *stream = due;
-    due = stream->next_due;
-    stream->is_due = false;
-    if (stream->stream)
-      say(stream->stream, stream->transport);
-  }
-}
-
 /* -- methods ----------------------------------------------------------------------------------- */
 
 /* Where to note what is told about the stream that the call is made on; NULL: it has no transport
@@ -150,25 +170,8 @@ static told_t *told_of(napi_env env, const spn_call_info_t *call) {
   spn_stream_t *stream = spn_stream_self(env, call);
   if (!stream || !stream->stream || !stream->transport)
     return NULL;
-  become_due(stream);
+  spn_stream_become_due(stream);
   return &stream->transport->told;
-}
-
-static void keep(told_t *told, const uint8_t *bytes, size_t n) {
-  size_t needed = told->size + n;
-  if (needed > told->room_for) {
-    size_t room = needed > 2 * told->room_for ? needed : 2 * told->room_for;
-    uint8_t *kept = realloc(told->bytes, room);
-    if (!kept) {
-      told->failure = UV_ENOMEM;
-      return;
-    }
-    told->bytes = kept;
-    told->room_for = room;
-  }
-  if (n)
-    memcpy(told->bytes + told->size, bytes, n);
-  told->size = needed;
 }
 
 /* transportReceived(buffer) */
@@ -179,8 +182,8 @@ napi_value spn_transportReceived(napi_env env, napi_callback_info info) {
   if (!spn_view(env, call.argv[0], &bytes, &n))
     return spn_throw_type(env, "buffer must be a Buffer, TypedArray or DataView");
   told_t *told = told_of(env, &call);
-  if (told)
-    keep(told, bytes, n);
+  if (told && !append(&told->received, bytes, n))
+    told->failure = UV_ENOMEM;
   return NULL;
 }
 

@@ -22,6 +22,12 @@ napi_value spn_stream_over(napi_env env, napi_callback_info info);
 
 void spn_transport_free(struct spn_transport *transport); /* NULL is fine */
 
+/* Passes on to either side what was told within calls of JavaScript's. */
+void spn_transport_say(spn_stream_t *stream);
+
+/* sp_stream_flush, within a call of JavaScript's. */
+void spn_transport_flush(spn_stream_t *stream);
+
 /* JavaScript is not going to close the Duplex any more. */
 void spn_transport_abandon(spn_stream_t *stream);
 

@@ -179,10 +179,21 @@ napi_value spn_stream_writev(napi_env env, napi_callback_info info) {
 
 /* -- the end ----------------------------------------------------------------------------------- */
 
-static void on_last(sp_write_t *request, int status) {
-  const spn_stream_t *stream = request->data;
-  if (status == 0)
-    spn_tell_status(&stream->object, SPN_onended, 0);
+static void tell_ended(spn_stream_t *stream) {
+  stream->awaits_end = false;
+  spn_tell_status(&stream->object, SPN_onended, 0);
+}
+
+void spn_stream_on_finish(sp_stream_t *connection) {
+  spn_stream_t *stream = sp_stream_data(connection);
+  stream->finished = true;
+  if (stream->awaits_end)
+    tell_ended(stream);
+}
+
+void spn_write_say(spn_stream_t *stream) {
+  if (stream->awaits_end && stream->finished)
+    tell_ended(stream);
 }
 
 /* end(): what follows the last byte is close_notify. */
@@ -193,10 +204,12 @@ napi_value spn_stream_end(napi_env env, napi_callback_info info) {
     return NULL;
   if (!stream->stream)
     return spn_number(env, UV_EBADF);
-  stream->last.data = stream;
-  int status = sp_stream_write(&stream->last, stream->stream, "", 0, on_last);
+  int status = sp_stream_error(stream->stream)->status;
   if (status < 0)
     return spn_number(env, status);
+  stream->awaits_end = true;
   sp_stream_end(stream->stream);
+  if (stream->finished) /* a pipe had ended it */
+    spn_stream_become_due(stream);
   return spn_number(env, 0);
 }

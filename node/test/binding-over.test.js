@@ -90,6 +90,20 @@ test('nothing is called before a call returns', async () => {
   await Promise.all(gone);
 });
 
+test('a write that is done is sent, though its stream is destroyed', async () => {
+  const { one, other } = couple();
+  await Promise.all([once(one, 'onsecure'), once(other, 'onsecure')]);
+  const received = once(other, 'ondata');
+  other.readStart();
+  setImmediate(() => {
+    assert.strictEqual(one.write(Buffer.from('last words')), 1);
+    one.destroy();
+  });
+  const [slab, offset, size] = await received;
+  assert.strictEqual(slab.toString('latin1', offset, offset + size), 'last words');
+  await closed(other);
+});
+
 test('what was received before TLS began', async () => {
   const one = binding.over(binding.CLIENT, forClient, { serverName: 'localhost' });
   one.ontransportclose = () => one.transportClosed();
