@@ -156,10 +156,11 @@ test('no headers of OpenSSL', async (t) => {
 test('headers of another node are not taken', async (t) => {
   const other = temporaryFolder(t);
   const folder = path.join(other, 'include/node');
-  fs.cpSync(headers(), folder, { recursive: true });
-  const file = path.join(folder, 'node_version.h');
-  fs.writeFileSync(file, fs.readFileSync(file, 'utf8')
-    .replace(/(NODE_MAJOR_VERSION) \d+/, '$1 12'));
+  fs.mkdirSync(folder, { recursive: true });
+  const version = fs.readFileSync(path.join(headers(), 'node_version.h'), 'utf8');
+  fs.writeFileSync(path.join(folder, 'node_api.h'), '');
+  fs.writeFileSync(path.join(folder, 'node_version.h'),
+    version.replace(/(NODE_MAJOR_VERSION) \d+/, '$1 12'));
   const { headersOfNode } = require('../install/headers');
   const before = process.env.npm_config_nodedir;
   process.env.npm_config_nodedir = other;
