@@ -30,7 +30,8 @@ function extraCertificates() {
 
 function readable(pem) {
   try {
-    return new Trust([pem]) && true;
+    new Trust([pem]);
+    return true;
   } catch {
     return false;
   }
