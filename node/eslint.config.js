@@ -27,6 +27,7 @@ module.exports = [
       'no-var': 'error',
       'prefer-const': ['error', { destructuring: 'all' }],
       'no-control-regex': 'off',
+      'no-prototype-builtins': 'off',
       strict: ['error', 'global'],
     },
   },
