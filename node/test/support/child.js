@@ -45,7 +45,7 @@ function runProgram(program, ...flags) {
 /** Runs a program that stands in a file, which calls kit() itself. */
 function runFile(file, ...args) {
   const { runNode } = require('./program');
-  return runNode([file, ...args], { env: environment(), timeout: MOST });
+  return runNode(['--expose-gc', file, ...args], { env: environment(), timeout: MOST });
 }
 
 /** Starts a program in a Worker. */

@@ -17,4 +17,4 @@ function assertGrewLittle(before, megabytes) {
   if (!sanitized) assert.ok(grown <= megabytes, `memory grew by ${grown} MB`);
 }
 
-module.exports = { MEGABYTE, residentMemory, assertGrewLittle };
+module.exports = { MEGABYTE, sanitized, residentMemory, assertGrewLittle };
