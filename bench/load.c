@@ -25,6 +25,7 @@
 #include <openssl/ssl.h>
 
 #define WINDOW (256u << 10) /* bytes on their way, so that the server never waits for us */
+#define BATCH (WINDOW / 4)  /* that are made before the socket is given them */
 #define GREETING 1024
 
 static SSL_CTX *ctx;
@@ -63,9 +64,28 @@ static SSL *secure_connection(void) {
   return ssl;
 }
 
+/* What the socket is to take: many small records in one system call, or the client is the slower
+ * half and the server sees them one by one. */
+static struct {
+  unsigned char bytes[WINDOW * 2];
+  size_t start, end;
+} outgoing;
+
+/* Whether the socket took something. */
+static int has_sent(int fd) {
+  size_t n = outgoing.end - outgoing.start;
+  ssize_t sent = n ? send(fd, outgoing.bytes + outgoing.start, n, MSG_NOSIGNAL) : 0;
+  if (sent < 0 && errno != EAGAIN)
+    fail("send: %s", strerror(errno));
+  if (sent > 0)
+    outgoing.start += (size_t)sent;
+  return sent > 0;
+}
+
 static void close_connection(SSL *ssl) {
   int fd = SSL_get_fd(ssl);
   (void)SSL_shutdown(ssl);
+  (void)has_sent(fd); /* where writes are gathered */
   SSL_free(ssl);
   (void)close(fd);
 }
@@ -94,22 +114,52 @@ static int has_moved(SSL *ssl, int result) {
   return result == 1;
 }
 
+static int gather(BIO *bio, const char *bytes, int n) {
+  BIO_clear_retry_flags(bio);
+  if (outgoing.start == outgoing.end)
+    outgoing.start = outgoing.end = 0;
+  if ((size_t)n > sizeof outgoing.bytes - outgoing.end) {
+    BIO_set_retry_write(bio);
+    return -1;
+  }
+  memcpy(outgoing.bytes + outgoing.end, bytes, (size_t)n);
+  outgoing.end += (size_t)n;
+  return n;
+}
+
+static long control(BIO *bio, int command, long number, void *pointer) {
+  (void)bio, (void)number, (void)pointer;
+  return command == BIO_CTRL_FLUSH;
+}
+
+static void gather_writes(SSL *ssl) {
+  BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "outgoing");
+  BIO *bio;
+  if (!method || !BIO_meth_set_write(method, gather) || !BIO_meth_set_ctrl(method, control) ||
+      !(bio = BIO_new(method)))
+    fail("OpenSSL cannot be set up");
+  BIO_set_init(bio, 1);
+  SSL_set0_wbio(ssl, bio);
+}
+
 static void run_echo(uint64_t total, size_t chunk) {
   static unsigned char out[1 << 16], in[1 << 16];
   SSL *ssl = secure_connection();
   int fd = SSL_get_fd(ssl);
   if (chunk > sizeof out || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
     fail("chunks have at most %zu bytes", sizeof out);
+  gather_writes(ssl);
   uint64_t sent = 0, received = 0;
   while (received < total) {
     size_t n;
-    int may_send = sent < total && sent - received < WINDOW, moved = 0;
-    if (may_send && has_moved(ssl, SSL_write_ex(ssl, out, chunk, &n)))
-      sent += n, moved = 1;
-    if (has_moved(ssl, SSL_read_ex(ssl, in, sizeof in, &n)))
+    while (sent < total && sent - received < WINDOW && outgoing.end - outgoing.start < BATCH &&
+           has_moved(ssl, SSL_write_ex(ssl, out, chunk, &n)))
+      sent += n;
+    int moved = has_sent(fd);
+    while (has_moved(ssl, SSL_read_ex(ssl, in, sizeof in, &n)))
       received += n, moved = 1;
     if (!moved)
-      wait_for(fd, (short)(POLLIN | (may_send ? POLLOUT : 0)));
+      wait_for(fd, (short)(POLLIN | (outgoing.end > outgoing.start ? POLLOUT : 0)));
   }
   close_connection(ssl);
   (void)printf("%llu bytes\n", (unsigned long long)received);
@@ -149,6 +199,11 @@ int main(int argc, char **argv) {
     fail("OpenSSL cannot be set up");
   (void)SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
   (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+  if (!strcmp(argv[1], "echo")) {
+    SSL_CTX_set_read_ahead(ctx, 1); /* many records in one system call here, too */
+    SSL_CTX_set_default_read_buffer_len(ctx, 1 << 16);
+    (void)SSL_CTX_clear_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+  }
   if (!strcmp(argv[1], "handshake"))
     run_handshakes(atol(argv[3]));
   else if (!strcmp(argv[1], "idle"))
