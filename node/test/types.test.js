@@ -31,7 +31,7 @@ const PROGRAM = `
   }).listen(8000);
   const stream = old.connect(8000, 'localhost', { ca: [] }, () => stream.end());
   const pair = old.createSecurePair(old.createCredentials({ ca: '' }), false);
-  pair.on('secure', () => console.log(pair.ssl.verifyError(), pair.cleartext.getCipher().name));
+  pair.on('secure', () => console.log(pair.ssl.verifyError(), pair.cleartext.getCipher()?.name));
 `;
 
 const MISTAKES = `

@@ -52,30 +52,49 @@ export interface PeerCertificate {
 /** What the program reads and writes. */
 export interface CleartextStream extends Duplex {
   /** Whether the peer's certificate is vouched for. */
-  readonly authorized: boolean;
+  authorized: boolean;
   /** Why it is not; absent when it is. */
-  readonly authorizationError?: string;
-  readonly socket: net.Socket;
-  readonly encrypted: EncryptedStream;
+  authorizationError?: string;
+  /** What carries it; for a pair of createSecurePair, what the program puts there. */
+  socket: net.Socket;
+  encrypted: EncryptedStream;
   readonly pair: SecurePair;
   readonly readyState: string;
+  /** Whether the peer went without a close_notify. */
+  readonly truncated: boolean;
   /** The peer's certificate; an empty object if there is none. */
   getPeerCertificate(): PeerCertificate | Record<string, never>;
-  getCipher(): { name: string; version: string };
+  getCipher(): { name: string; version: string } | null;
+  destroySoon(): void;
   setTimeout(milliseconds: number, callback?: () => void): this;
   setNoDelay(noDelay?: boolean): this;
   setKeepAlive(enable?: boolean, initialDelay?: number): this;
 }
 
-/** What goes to the network and comes from it. */
-export interface EncryptedStream extends Duplex {}
+/** What goes to the network and comes from it. Data passes it only in a pair of createSecurePair. */
+export interface EncryptedStream extends Duplex {
+  readonly pair: SecurePair;
+  readonly readyState: string;
+  destroySoon(): void;
+}
+
+/** The TLS connection of a pair. */
+export interface Connection {
+  /** null when the peer is authorized, else the name of the reason. */
+  verifyError(): string | null;
+  isInitFinished(): boolean;
+  getPeerCertificate(): PeerCertificate | Record<string, never>;
+  getCurrentCipher(): { name: string; version: string } | null;
+  getSession(): Buffer | null | undefined;
+  isSessionReused(): boolean | null;
+}
 
 export interface SecurePair extends EventEmitter {
   readonly credentials: Credentials;
   readonly cleartext: CleartextStream;
   readonly encrypted: EncryptedStream;
-  readonly ssl: { verifyError(): Error | null };
-  readonly _ssl: { verifyError(): Error | null };
+  readonly ssl: Connection;
+  readonly _ssl: Connection;
   destroy(): void;
   on(event: 'secure', listener: () => void): this;
   on(event: string, listener: (...args: any[]) => void): this;
@@ -88,6 +107,10 @@ export type SecureListener = (cleartext: CleartextStream, encrypted: EncryptedSt
 export class Server extends net.Server {
   constructor(options?: ServerOptions, listener?: SecureListener);
   constructor(listener: SecureListener);
+  /** How many connections live now. */
+  readonly connections: number;
+  setOptions(options: ServerOptions): void;
+  addContext(name: string, credentials: Credentials | CredentialsOptions): void;
   on(event: 'secureConnection', listener: SecureListener): this;
   on(event: string, listener: (...args: any[]) => void): this;
   once(event: 'secureConnection', listener: SecureListener): this;
@@ -97,12 +120,15 @@ export class Server extends net.Server {
 export function createServer(options?: ServerOptions, listener?: SecureListener): Server;
 export function createServer(listener: SecureListener): Server;
 
+/** The path of a Unix socket may stand in the place of the port. */
+type Port = number | string;
+
 /** The callback is called whether or not the server was authorized: look at `authorized`. */
-export function connect(port: number, callback?: () => void): CleartextStream;
-export function connect(port: number, options: ConnectOptions,
+export function connect(port: Port, callback?: () => void): CleartextStream;
+export function connect(port: Port, options: ConnectOptions,
                         callback?: () => void): CleartextStream;
-export function connect(port: number, host: string, callback?: () => void): CleartextStream;
-export function connect(port: number, host: string, options: ConnectOptions,
+export function connect(port: Port, host: string, callback?: () => void): CleartextStream;
+export function connect(port: Port, host: string, options: ConnectOptions,
                         callback?: () => void): CleartextStream;
 
 export function createSecurePair(credentials?: Credentials, isServer?: boolean,
