@@ -7,7 +7,7 @@ const crypto = require('node:crypto');
 const binding = require('./binding');
 const { coded, fromContext, invalidType, invalidValue, need } = require('./errors');
 const { versionRange, splitCiphers, wireToProtocols, bytesOf, OLDEST } = require('./protocols');
-const { rootTrust } = require('./roots');
+const { rootTrust, rootGeneration, getCACertificates } = require('./roots');
 const { settings } = require('./settings');
 
 const NO_TICKET = crypto.constants.SSL_OP_NO_TICKET;
@@ -144,7 +144,8 @@ const CLIENT = { requestCert: false, rejectUnauthorized: true, trusting: true, a
 const CHECKED = { ...CLIENT, trusting: false };
 
 function policyKey({ requestCert, rejectUnauthorized, trusting, alpn, hooks }) {
-  return `${requestCert ? 1 : 0}${rejectUnauthorized ? 1 : 0}${trusting ? 1 : 0}:${hooks}:` +
+  const trust = trusting ? rootGeneration() : 0;
+  return `${requestCert ? 1 : 0}${rejectUnauthorized ? 1 : 0}:${trust}:${hooks}:` +
     (alpn ? alpn.latin1Slice() : '');
 }
 
@@ -223,7 +224,7 @@ class ContextHandle {
   }
 
   addCACert(cert) {
-    const ca = this.credentials.options.ca || require('./roots').getCACertificates();
+    const ca = this.credentials.options.ca || getCACertificates();
     this.#change({ ca: [...ca, material(cert, 'cert')] });
   }
 

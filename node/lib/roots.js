@@ -14,6 +14,7 @@ const BLOCK = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^]*?-----END [^-]*
 let chosen;
 let trust;
 let extra;
+let generation = 1;
 
 function extraCertificates() {
   if (extra) return extra;
@@ -81,9 +82,15 @@ function setDefaultCACertificates(certs) {
     : Buffer.from(cert.buffer, cert.byteOffset, cert.byteLength).toString('latin1')));
   trust = new Trust(pems);
   chosen = pems;
+  generation++;
+}
+
+/** Changes whenever the default trust does. */
+function rootGeneration() {
+  return generation;
 }
 
 module.exports = {
-  rootTrust, getCACertificates, setDefaultCACertificates,
+  rootTrust, rootGeneration, getCACertificates, setDefaultCACertificates,
   get rootCertificates() { return real.rootCertificates; },
 };
