@@ -25,7 +25,9 @@ static int await_room(sp_stream_t *stream, const void *bytes, size_t n) {
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
-/* A reset that comes together with bytes is reported as an end by libuv. */
+/* A reset that comes together with bytes is reported as an end by libuv. One that answers what was
+ * written since the peer's end (a session ticket, say) is no news to a reader: Linux calls it
+ * EPIPE. */
 static int how_it_ended(const uv_stream_t *io) {
   uv_os_fd_t fd;
   int number = 0;
