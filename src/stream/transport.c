@@ -33,7 +33,7 @@ static int how_it_ended(const uv_stream_t *io) {
   int number = 0;
   socklen_t size = sizeof number;
   if (uv_fileno((const uv_handle_t *)io, &fd) < 0 ||
-      getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &size) < 0 || !number)
+      getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &size) < 0 || !number || number == EPIPE)
     return UV_EOF;
   return uv_translate_sys_error(number);
 }
