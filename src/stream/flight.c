@@ -29,11 +29,9 @@ static bool is_socket(const uv_stream_t *io) {
 }
 
 static ssize_t send_quietly(int fd, const void *bytes, size_t n) {
-  struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
   ssize_t sent;
   do
-    sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    sent = send(fd, bytes, n, MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
   return sent;
 }
