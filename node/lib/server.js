@@ -154,11 +154,8 @@ Server.prototype.setSecureContext = function setSecureContext(options) {
   this._refreshNative();
 };
 
-/**
- * What C is to ask of a program, and to decide by itself, for this server's connections: those that
- * the native server accepts know the names of addContext, those over a Duplex have to ask.
- */
-Server.prototype._policy = function _policy(over = false) {
+/** What C is to ask of a program, and to decide by itself, for this server's connections. */
+Server.prototype._policy = function _policy() {
   const { SNICallback, ALPNCallback, pskCallback } = this._hooks;
   const heard = (event) => this._events !== undefined && this.listenerCount(event) > 0;
   let hooks = 0;
