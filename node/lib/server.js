@@ -159,7 +159,7 @@ Server.prototype._policy = function _policy() {
   const { SNICallback, ALPNCallback, pskCallback } = this._hooks;
   const heard = (event) => this._events !== undefined && this.listenerCount(event) > 0;
   let hooks = 0;
-  if (SNICallback || this._contexts.some(({ odd }) => over || odd)) hooks |= HOOKS.SERVER_NAME;
+  if (SNICallback || this._contexts.some(({ odd }) => odd)) hooks |= HOOKS.SERVER_NAME;
   if (ALPNCallback) hooks |= HOOKS.ALPN;
   if (pskCallback) hooks |= HOOKS.PSK;
   if (heard('keylog')) hooks |= HOOKS.KEYLOG;
