@@ -173,8 +173,8 @@ Server.prototype._policy = function _policy() {
 };
 
 /** The native context for this server's connections: its own, or that of another SecureContext. */
-Server.prototype._native = function _native(secureContext = this._sharedCreds, over = false) {
-  return nativeContext(secureContext, this._policy(over));
+Server.prototype._native = function _native(secureContext = this._sharedCreds) {
+  return nativeContext(secureContext, this._policy());
 };
 
 /** Has the native server follow what changed: contexts, listeners. */
