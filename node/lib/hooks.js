@@ -60,7 +60,8 @@ function ask(stream, question, answer) {
 
 function nativeOf(receiver, stream, secureContext) {
   const server = serverOf(receiver, stream);
-  return server ? server._native(secureContext) : contextOf(stream.owner, secureContext);
+  return server && !stream.transport ? server._native(secureContext)
+    : contextOf(stream.owner, secureContext);
 }
 
 function onservername(stream, name) {
@@ -130,18 +131,21 @@ function pskOf(answer, most = 512) {
 }
 
 // A key is asked for and answered at once; what goes wrong ends the connection afterwards.
-function askForKey(stream, question) {
+function askForKey(stream, isServer, question) {
   try {
     return question();
   } catch (error) {
     stream.hookError = error;
-    setImmediate(() => stream.owner?.destroy(error));
+    setImmediate(() => {
+      if (isServer) stream.destroy();
+      else stream.owner.destroy(error);
+    });
     return null;
   }
 }
 
 function onpskserver(stream, identity) {
-  return askForKey(stream, () => {
+  return askForKey(stream, true, () => {
     const socket = socketOf(this, stream);
     const answer = programOf(this, stream).pskCallback.call(socket, socket, identity);
     return answer == null ? null : pskOf(answer);
@@ -149,7 +153,7 @@ function onpskserver(stream, identity) {
 }
 
 function onpskclient(stream, hint) {
-  return askForKey(stream, () => {
+  return askForKey(stream, false, () => {
     const answer = programOf(this, stream).pskCallback.call(stream.owner, hint);
     if (answer == null) return null;
     if (typeof answer !== 'object') throw invalidType('ret', 'of type object', answer);

@@ -157,7 +157,7 @@ Server.prototype.setSecureContext = function setSecureContext(options) {
 /** What C is to ask of a program, and to decide by itself, for this server's connections. */
 Server.prototype._policy = function _policy() {
   const { SNICallback, ALPNCallback, pskCallback } = this._hooks;
-  const heard = (event) => this._events !== undefined && this.listenerCount(event) > 0;
+  const heard = (event) => this.listenerCount(event) > 0;
   let hooks = 0;
   if (SNICallback || this._contexts.some(({ odd }) => odd)) hooks |= HOOKS.SERVER_NAME;
   if (ALPNCallback) hooks |= HOOKS.ALPN;
@@ -175,6 +175,13 @@ Server.prototype._policy = function _policy() {
 /** The native context for this server's connections: its own, or that of another SecureContext. */
 Server.prototype._native = function _native(secureContext = this._sharedCreds) {
   return nativeContext(secureContext, this._policy());
+};
+
+/** The same for connections over a Duplex: C's table of names is the native server's. */
+Server.prototype._nativeOver = function _nativeOver(secureContext = this._sharedCreds) {
+  const policy = this._policy();
+  if (this._contexts.length > 0) policy.hooks |= HOOKS.SERVER_NAME;
+  return nativeContext(secureContext, policy);
 };
 
 /** Has the native server follow what changed: contexts, listeners. */

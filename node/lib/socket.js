@@ -128,7 +128,7 @@ function policyOf(socket) {
 /** The native context of a socket for its own SecureContext, or for another one. */
 function contextOf(socket, secureContext) {
   const { server } = socket;
-  if (socket[is.listener]) return server._native(secureContext);
+  if (socket[is.listener]) return server._nativeOver(secureContext);
   return nativeContext(secureContext || secureContextOf(socket._tlsOptions), policyOf(socket));
 }
 
