@@ -84,6 +84,15 @@ check_files() {
   done
 }
 
+# The module's README names its tests.
+check_node_tests() {
+  local name
+  while read -r name; do
+    [ -e "$source/node/test/$name.test.js" ] || fail "node/README.md: there is no test $name"
+  done < <(grep -ohE '\(`[a-z-]+`\)|test/[a-z0-9.-]+\.test\.js|node/[a-z]+`' "$source/node/README.md" |
+    sed -E 's/[(`)]//g; s/^(test|node)\///; s/\.test\.js$//' | sort -u)
+}
+
 check_names() {
   local name
   while read -r name; do
@@ -107,5 +116,6 @@ check_compile
 check_quotes
 check_run_commands
 check_files
+check_node_tests
 check_names
 exit $failed

@@ -4,6 +4,7 @@
 const dns = require('node:dns');
 const { once } = require('node:events');
 const tls = require('node:tls');
+const ours = require('../../lib/tls');
 
 // Node 18 tries only the first address of localhost.
 dns.setDefaultResultOrder('ipv4first');
@@ -11,7 +12,8 @@ dns.setDefaultResultOrder('ipv4first');
 /** Listens on 127.0.0.1; closed after the test `t`, with all its connections. Answers the port. */
 async function listen(server, t) {
   const sockets = new Set();
-  server.on(server instanceof tls.Server ? 'secureConnection' : 'connection', (socket) => {
+  const isSecure = server instanceof tls.Server || server instanceof ours.Server;
+  server.on(isSecure ? 'secureConnection' : 'connection', (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
