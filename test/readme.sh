@@ -87,6 +87,7 @@ check_files() {
 # The module's README names its tests.
 check_node_tests() {
   local name
+  # shellcheck disable=SC2016 # the backticks are Markdown's
   while read -r name; do
     [ -e "$source/node/test/$name.test.js" ] || fail "node/README.md: there is no test $name"
   done < <(grep -ohE '\(`[a-z-]+`\)|test/[a-z0-9.-]+\.test\.js|node/[a-z]+`' "$source/node/README.md" |
