@@ -136,8 +136,10 @@ function fromInfo(info, isServer = false, syscall = 'read') {
   return error;
 }
 
+const NO_CERTIFICATE = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';
+
 function bare(info, isServer, syscall) {
-  if (info.status === STATUS.UNAUTHORIZED && info.verifyName)
+  if (info.status === STATUS.UNAUTHORIZED && info.verifyName && info.code !== NO_CERTIFICATE)
     return coded(info.verifyName, info.verifyText || info.text);
   if (info.code && info.reason) return opensslError(info);
   if (info.status > FIRST_OF_OURS && info.status < 0) return systemError(info.status, syscall);
