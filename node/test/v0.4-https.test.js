@@ -18,7 +18,8 @@ const body = 'hello world\\n';
 let served = 0;
 let answered = 0;
 
-const server = https.createServer({ key: fs.readFileSync(keyPath), cert: fs.readFileSync(certPath) });
+const own = { key: fs.readFileSync(keyPath), cert: fs.readFileSync(certPath) };
+const server = https.createServer(own);
 server.on('request', (request, response) => {
   assert.ok(request.socket instanceof TLSSocket);
   served++;
@@ -49,7 +50,8 @@ process.on('exit', () => {
 
 test('100 https requests under register', () => {
   const { server, caPath } = keys();
-  const args = ['-r', 'securepair/register', '-e', PROGRAM, server.keyPath, server.certPath, caPath];
+  const args = ['-r', 'securepair/register', '-e', PROGRAM, server.keyPath, server.certPath,
+                caPath];
   execFileSync(process.execPath, args,
     { cwd: path.join(__dirname, '..'), stdio: ['ignore', 'inherit', 'inherit'] });
 });

@@ -55,7 +55,7 @@ test('a program ends by itself when its server is closed', async () => {
   `), '');
 });
 
-test('an exception in a listener is the program\'s: uncaughtException, and the rest goes on', async () => {
+test('an exception in a listener is an uncaughtException, and the rest goes on', async () => {
   const said = await run(`
     process.on('uncaughtException', (error) => console.log(error.message));
     busy(process.argv.slice(1), (n, server) => {

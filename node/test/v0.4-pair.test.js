@@ -122,7 +122,7 @@ test('a server pair that asks, and tells by verifyError', async () => {
   both.near.destroy();
 });
 
-test('cleartext answers false from 128 KiB on, also when the encrypted side is paused', async () => {
+test('write answers false from 128 KiB on, also when the encrypted side is paused', async () => {
   const { near, far } = couple();
   await bothSecure({ near, far });
   near.encrypted.pause();

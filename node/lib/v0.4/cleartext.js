@@ -18,9 +18,9 @@ const kWhy = Symbol('why not authorized');
 const kLooked = Symbol('looked');
 
 /**
- * A TLSSocket, made like one, that is as v0.4's cleartext streams were: it flows from the start, knows no half-close,
- * and has `socket`, `encrypted` and `pair`. Made by connect, Server and SecurePair,
- * which tells itself.
+ * A TLSSocket, made like one, that is as v0.4's cleartext streams were: it flows from the start,
+ * knows no half-close, and has `socket`, `encrypted` and `pair`. Made by connect, Server and
+ * SecurePair, which gives itself as `pair`.
  */
 function CleartextStream(socket, options, pair = null) {
   this[kPair] = pair;
@@ -168,6 +168,13 @@ proto.pipe = function (to, options) {
   if (paused) this.pause();
   if (to !== this && !to._isStdio && options?.end !== false) follow(this, to);
   return to;
+};
+
+/** As end was then: ignored when it has ended, by whichever side, whatever it is to send. */
+proto.end = function (...all) {
+  const isAsked = typeof all[all.length - 1] === 'function'; // today's, which gets an answer
+  if ((this.writableEnded || this.destroyed) && !isAsked) return this;
+  return TLSSocket.prototype.end.apply(this, all);
 };
 
 // -- errors --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ function details(options) {
 }
 
 /**
- * Makes credentials of PEM texts or Buffers: `key`, `cert` (with its chain), `ca` and `crl` (arrays,
+ * Makes credentials of PEM texts or Buffers: `key`, `cert` (with its chain), `ca` and `crl` (lists,
  * or one), `passphrase`, `pfx`; `secureProtocol` and `ciphers` as OpenSSL names them. Without `ca`
  * the well-known roots are trusted; `ca: []` trusts nobody. Equal ones are shared. Throws an Error
  * that names what cannot be used.
