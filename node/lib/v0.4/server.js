@@ -18,8 +18,8 @@ function settle(options) {
 /**
  * A net.Server whose connections are encrypted; with or without `new`. Options: `key`, `cert`,
  * `ca`, `crl`, `passphrase`, `secureProtocol`, `ciphers` as createCredentials has them;
- * `requestCert`, to ask clients for a certificate; with it `rejectUnauthorized`, to refuse those who
- * are not authorized. Throws when they cannot be used; without a key it listens, and no handshake
+ * `requestCert`, to ask clients for a certificate; with it `rejectUnauthorized`, to refuse who
+ * is not authorized. Throws when they cannot be used; without a key it listens, and no handshake
  * succeeds.
  *
  * Emits `secureConnection` (cleartext, encrypted), to which the listener is added. Of a handshake
