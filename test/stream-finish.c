@@ -1,4 +1,5 @@
 /* `finish`: after the end, when all of it is with the transport; sp_stream_flush: before that. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -121,6 +122,27 @@ static void test_an_end_that_a_pipe_passed_on(void **state) {
   close_scene(&scene);
 }
 
+static int refuse_writes(syscall_name_t name, int fd) {
+  (void)fd;
+  return name == CALL_WRITE ? -EPIPE : 0;
+}
+
+/* The peer ended and is gone: that our close_notify finds nobody takes nothing from our end. */
+static void test_peer_gone_after_its_end(void **state) {
+  (void)state;
+  scene_t scene;
+  open_scene(&scene);
+  sp_stream_resume(scene.duo.client);
+  sp_stream_end(scene.duo.accepted);
+  STAGE_UNTIL(&scene.stage, sp_pair_state(sp_stream_pair(scene.duo.client)) & SP_PAIR_PEER_ENDED);
+  syscalls_set_fault(refuse_writes);
+  sp_stream_end(scene.duo.client);
+  STAGE_UNTIL(&scene.stage, scene.closes);
+  syscalls_set_fault(NULL);
+  assert_int_equal(scene.finishes, 1);
+  close_scene(&scene);
+}
+
 /* -- flush ------------------------------------------------------------------------------------- */
 
 static void test_flush_before_destroy(void **state) {
@@ -150,6 +172,7 @@ int main(void) {
       cmocka_unit_test(test_not_after_destroy),
       cmocka_unit_test(test_destroy_within),
       cmocka_unit_test(test_an_end_that_a_pipe_passed_on),
+      cmocka_unit_test(test_peer_gone_after_its_end),
       cmocka_unit_test(test_flush_before_destroy),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,8 @@ typedef void (*sp_secure_cb)(sp_stream_t *stream, int status);
  *   drain    after a write answered 0: everything was passed on, go on writing. Not after
  *            sp_stream_end.
  *   finish   after sp_stream_end (also one that a pipe passed on): everything is with the transport,
- *            the close_notify included. Once; not for a stream that failed or was destroyed before.
+ *            the close_notify included, or the peer had ended and is gone. Once; not for a stream
+ *            that failed or was destroyed before.
  *   timeout  no traffic for the idle time-out; the stream stays open: end or destroy it, or not.
  *   error    the stream failed after it was secure; `close` follows. At most once.
  *   close    the last event; the stream is gone when the callback returns.

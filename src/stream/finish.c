@@ -29,6 +29,7 @@ void sp__stream_fail_transport(sp_stream_t *stream, int status, const char *doin
   sp_error_t error;
   stream->broken = true;
   if (is_over_anyway(stream)) {
+    stream->over = true;
     sp__stream_close(stream);
     return;
   }
@@ -119,9 +120,10 @@ static bool is_all_sent(const sp_stream_t *stream) {
 
 static bool is_finished(const sp_stream_t *stream) { return stream->ending && is_all_sent(stream); }
 
-/* Once: the FIN follows at once. */
+/* Once: the FIN follows at once, or the peer did not wait for our end. */
 static void tell_finished(sp_stream_t *stream) {
-  if (!stream->fin && is_finished(stream) && stream->events.finish)
+  bool finished = stream->over ? stream->ending : is_finished(stream);
+  if (!stream->fin && finished && stream->events.finish)
     stream->events.finish(stream);
 }
 
@@ -179,6 +181,8 @@ static void finalize(sp_stream_t *stream) {
   int status = closing_status(stream);
   sp__stream_tell_secure(stream, status);
   sp__stream_tell_writes(stream);
+  if (stream->over)
+    tell_finished(stream);
   sp__relay_gone(stream, status);
   if (stream->events.close)
     stream->events.close(stream);

@@ -101,6 +101,7 @@ struct sp_stream {
   bool failed : 1;    /* `error` is set */
   bool failure_told : 1;
   bool broken : 1;  /* the transport failed: nothing goes in or out any more */
+  bool over : 1;    /* it did when there was nothing to lose: `close` follows without an error */
   bool closing : 1; /* the transport is being closed */
   bool unref : 1;   /* sp_stream_unref was called */
   bool touched : 1; /* since the last sweep */
