@@ -107,7 +107,13 @@ static void set_function(spn_environment_t *environment, napi_value exports, con
   spn_set(environment->env, exports, name, value);
 }
 
-NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
+/* What node looks for in a module's file. */
+NAPI_MODULE_EXPORT int32_t node_api_module_get_api_version_v1(void);
+NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports);
+
+int32_t node_api_module_get_api_version_v1(void) { return NAPI_VERSION; }
+
+napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   spn_environment_t *environment = check_fit(env) ? spn_environment_new(env) : NULL;
   if (!environment)
     return NULL;
