@@ -120,7 +120,7 @@ eachParty((role, transport) => {
 
   for (const allowHalfOpen of [false, true]) {
     const half = allowHalfOpen ? 'half open' : 'not half open';
-    test(`C03 data after close_notify is not delivered, ${half}, ${role}, ${transport}`, async (t) => {
+    test(`C03 data after close_notify is lost, ${half}, ${role}, ${transport}`, async (t) => {
       const party = await meet(t, role, transport, { ...FORGEABLE, allowHalfOpen }, FORGEABLE);
       const { ours, peer } = party;
       const { seen, closed } = watch(ours, ['close']);

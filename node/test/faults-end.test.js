@@ -15,7 +15,8 @@ const EVENTS = ['connect', 'secureConnect', 'session', 'end', 'error', 'close'];
 // When a client is destroyed; `before`: events that are in order until then.
 const STAGES = {
   'at once': { at: (client) => client.destroy() },
-  'while it connects': { at: (client) => setImmediate(() => client.destroy()), before: ['connect'] },
+  'while it connects': { at: (client) => setImmediate(() => client.destroy()),
+                         before: ['connect'] },
   'when it is connected': { at: (client) => client.on('connect', () => client.destroy()),
                             before: ['connect'], only: 'native' },
   'when its hello is there': {

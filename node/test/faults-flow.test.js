@@ -51,7 +51,8 @@ test('R05 without maxConnections a storm of 500 leaves a count of 0', async (t) 
   const all = new Promise((resolve) => {
     server.on('tlsClientError', () => ++failed === 500 && resolve());
   });
-  for (let i = 0; i < 500; i++) net.connect(server.port, HOST).end('GET / HTTP/1.0\r\n\r\n').resume();
+  for (let i = 0; i < 500; i++)
+    net.connect(server.port, HOST).end('GET / HTTP/1.0\r\n\r\n').resume();
   await all;
   await assertServes(server);
   while (await countOf(server) > 0) await new Promise(setImmediate);
@@ -90,7 +91,10 @@ eachParty((role, transport) => {
     const before = residentMemory();
     let sent = 0;
     const total = 1000;
-    const flood = () => peer.socket.write(CHUNK, () => ++sent < total ? flood() : peer.socket.end());
+    const flood = () => peer.socket.write(CHUNK, () => {
+      if (++sent < total) flood();
+      else peer.socket.end();
+    });
     flood();
     await standstill(() => sent);
     assert.ok(sent < 400, `${sent} chunks came`);

@@ -149,7 +149,8 @@ const LISTENING = `
       process.exit();
     });
   }
-  const server = kit.listen({}, (socket) => socket.on('data', (data) => socket.write(data)), (at) => {
+  const echo = (socket) => socket.on('data', (data) => socket.write(data));
+  const server = kit.listen({}, echo, (at) => {
     port = at;
     next();
   });

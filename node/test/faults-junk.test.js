@@ -13,7 +13,7 @@ const HTTP = 'ERR_SSL_HTTP_REQUEST';
 const TOO_LONG = 'ERR_SSL_PACKET_LENGTH_TOO_LONG';
 const HEADER = [22, 3, 1, 0];
 
-// What is sent; how it goes on; what a server and a client say of it; the alert it is answered with.
+// What is sent; how it goes on; what a server and a client say of it; the alert that answers it.
 const JUNK = [
   { name: 'W01 plain HTTP', bytes: 'GET / HTTP/1.0\r\n\r\n', server: HTTP },
   { name: 'W01 an answer in plain HTTP', bytes: 'HTTP/1.0 400 Bad\r\n\r\n', client: WRONG },
@@ -29,7 +29,7 @@ for (let size = 1; size <= 4; size++) {
   }
 }
 
-/** Sends it, and goes on as told; resolves with all that came back once the connection is closed. */
+/** Sends it, and goes on as told; resolves with all that came back once it is closed. */
 function send(raw, { bytes, then }) {
   const back = [];
   raw.on('data', (data) => back.push(data));

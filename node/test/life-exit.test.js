@@ -100,8 +100,8 @@ for (const transport of TRANSPORTS) {
     const context = vm.createContext({ key: keys().server.key.toString(), heard: [],
                                        cert: keys().server.cert.toString() });
     const options = vm.runInContext('({ key, cert, ALPNProtocols: ["x"] })', context);
-    const listener = vm.runInContext('(s) => s.on("data", (d) => { heard.push(String(d)); s.end(d); })',
-      context);
+    const listener = vm.runInContext(
+      '(s) => s.on("data", (d) => { heard.push(String(d)); s.end(d); })', context);
     const server = await serve(t, transport, options, listener);
     const client = await connected(transport, server.port,
       { ALPNProtocols: vm.runInContext('["x"]', context) });

@@ -15,8 +15,8 @@ function eachParty(body) {
 }
 
 /**
- * Both ends, secure: `ours` has `role`, with `options`; `peer` is { socket, wire, raw }; `keylog`: its
- * lines. `server` is ours where it is one.
+ * Both ends, secure: `ours` has `role`, with `options`; `peer` is { socket, wire, raw }; `keylog`:
+ * its lines. `server` is ours where it is one.
  */
 function meet(t, role, transport, options, peerOptions) {
   return (role === 'server' ? meetAsServer : meetAsClient)(t, transport, options, peerOptions);

@@ -1,7 +1,7 @@
 'use strict';
 // A program for life-leaks.test.js and leaks.sh: as many connections as its argument says, to a
-// server and from clients of the module under test, on both transports, good ones and bad ones. Says
-// how memory and descriptors were after a third of them, and at the end:
+// server and from clients of the module under test, on both transports, good ones and bad ones.
+// Says how memory and descriptors were after a third of them, and at the end:
 //
 //     { "connections": 1000, "memory": [KB, KB], "descriptors": [n, n] }
 

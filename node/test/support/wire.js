@@ -5,8 +5,8 @@ const { Duplex } = require('node:stream');
 
 /**
  * `raw` is the socket below. `options.allowHalfOpen` as for any Duplex; with `options.keepOpen` the
- * end of the writable side does not become the socket's. `firstRead` and `firstWritten` are the first
- * bytes of each direction.
+ * end of the writable side does not become the socket's. `firstRead` and `firstWritten` are the
+ * first bytes of each direction.
  */
 class Wire extends Duplex {
   constructor(raw, { keepOpen = false, ...options } = {}) {
