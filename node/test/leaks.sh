@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Many connections, with the module's part in C under AddressSanitizer: what is not freed when node
 # Many connections, with the module's part in C under AddressSanitizer: what is not freed when
 # node ends is a leak, and LeakSanitizer says where it came from. (It tells the truth here: node
 # frees its own. valgrind is much slower and says no more.)
+#
 #     SECUREPAIR_BUILD_DIR=folder leaks.sh [CONNECTIONS]
 #
 # The folder holds the binding as SECUREPAIR_SANITIZE=address builds it; ./run soak node does all
