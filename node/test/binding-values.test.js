@@ -69,7 +69,8 @@ function detach(buffer) {
 }
 
 test('memory that is detached or changed while it is written', async (t) => {
-  for (const change of [detach, (buffer) => buffer.buffer.resize(1000)]) {
+  const resize = (buffer) => buffer.buffer.resize(1000);
+  for (const change of ArrayBuffer.prototype.resize ? [detach, resize] : [detach]) {
     const { client, peer } = await couple(t);
     const buffer = new Uint8Array(new ArrayBuffer(32 << 20, { maxByteLength: 32 << 20 }));
     assert.strictEqual(client.write(buffer), 0);
