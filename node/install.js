@@ -6,7 +6,7 @@
 //
 // SECUREPAIR_BUILD_DIR      the folder for what is built (build/ here unless told otherwise)
 // SECUREPAIR_SANITIZE       "address": with AddressSanitizer and UndefinedBehaviorSanitizer
-// CC                        the C compiler
+// CC, CFLAGS, LDFLAGS       the C compiler, and options for it after ours
 //
 // Ends with 3 when this machine lacks something, with 1 when the build fails.
 

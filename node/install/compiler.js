@@ -30,13 +30,15 @@ function accepts(command, options) {
   return status === 0;
 }
 
+const words = (name) => (process.env[name] || '').split(/\s+/).filter(Boolean);
+
 // $CC may hold options of its own ("ccache gcc -m64").
 function findCompiler() {
-  const named = process.env.CC && process.env.CC.trim().split(/\s+/);
-  const command = (named ? [named] : COMPILERS.map((name) => [name]))
+  const named = words('CC');
+  const command = (named.length > 0 ? [named] : COMPILERS.map((name) => [name]))
     .find((one) => accepts(one, []));
   if (command) return command;
-  throw new Missing(named
+  throw new Missing(named.length > 0
     ? `the C compiler that CC names does not compile: ${process.env.CC}`
     : 'a C compiler with the C library\'s headers is missing: install one ' +
       '(Debian: gcc and libc6-dev, or build-essential)');
@@ -52,8 +54,12 @@ function compilerFor(sanitize, headers) {
   const command = findCompiler();
   const hardening = HARDENING.filter((flag) => accepts(command, [flag]));
   const shared = [...hardening, ...SANITIZE[sanitize]];
-  return { name: command.join(' '), command, compile: [...COMPILE, ...shared, ...headers],
-           link: [...LINK, ...shared] };
+  return {
+    name: command.join(' '),
+    command,
+    compile: [...COMPILE, ...shared, ...words('CFLAGS'), ...headers],
+    link: [...LINK, ...shared, ...words('LDFLAGS')],
+  };
 }
 
 module.exports = { compilerFor };
