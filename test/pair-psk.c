@@ -217,6 +217,41 @@ static void resumed(void **state) {
   }
 }
 
+/* Another server has the same ticket keys and the same policy, but knows no keys: there only a
+ * certificate counts. */
+static void a_ticket_where_keys_count_nothing(void **state) {
+  (void)state;
+  static const uint8_t ticket_keys[48] = {1};
+  EACH_VERSION(version) {
+    couple_t couple;
+    uint8_t session[16384];
+    sp_context_t *client =
+        client_of(version, SP_OPTIONS(.ca = SP_LIST(pki_default()->root->cert_pem)));
+    sp_options_t options =
+        *FIXTURE_SERVER(.ca = SP_LIST(pki_default()->root->cert_pem), .ticket_keys = ticket_keys,
+                        .ticket_keys_size = sizeof ticket_keys, .request_cert = SP_YES,
+                        .reject_unauthorized = SP_YES);
+    sp_context_t *server = server_of(version, &options);
+    options.max_version = version;
+    sp_context_t *other = context_made(&options);
+    reset("bob");
+    begin(&couple, client, server);
+    check_secure(&couple);
+    size_t n = sp_pair_session(couple.client.pair, session, sizeof session);
+    assert_in_range(n, 1, sizeof session);
+    couple_free(&couple);
+    couple_make_with(&couple, SP_OPTIONS(.context = client, .session = session, .session_size = n),
+                     SP_OPTIONS(.context = other));
+    couple_run(&couple, &whole);
+    assert_false(sp_pair_is_authorized(couple.server.pair));
+    assert_false(sp_pair_state(couple.server.pair) & SP_PAIR_SECURE);
+    couple_free(&couple);
+    sp_context_release(client);
+    sp_context_release(server);
+    sp_context_release(other);
+  }
+}
+
 /* TLS 1.3: a client that knows a name, but not its key, and brings a ticket that was made without
  * any proof of who it is: the ticket is not the key. */
 static void a_ticket_is_not_the_key(void **state) {
@@ -369,6 +404,7 @@ int main(void) {
       cmocka_unit_test(a_wrong_key_or_name),
       cmocka_unit_test(back_to_certificates),
       cmocka_unit_test(resumed),
+      cmocka_unit_test(a_ticket_where_keys_count_nothing),
       cmocka_unit_test(a_ticket_is_not_the_key),
       cmocka_unit_test(beside_a_signer),
       cmocka_unit_test(long_identities),

@@ -154,7 +154,16 @@ static bool is_marked(SSL_SESSION *session) {
          !memcmp(label, mark, sizeof mark);
 }
 
+/* A ticket may come from a server that shares its keys with this one but knows others' keys, too:
+ * without a hook of its own a server goes by certificates. */
+static bool knows_keys(const sp_pair_t *pair) {
+  void *data;
+  return pair->role == SP_CLIENT || sp__pair_hooks(pair, &data)->psk_server;
+}
+
 bool sp__pair_is_psk(const sp_pair_t *pair) {
+  if (!knows_keys(pair))
+    return false;
   if (SSL_version(pair->ssl) >= TLS1_3_VERSION)
     return SSL_session_reused(pair->ssl) && is_marked(SSL_get_session(pair->ssl));
   return SSL_CIPHER_get_auth_nid(SSL_get_current_cipher(pair->ssl)) == NID_auth_psk;
