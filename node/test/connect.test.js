@@ -150,6 +150,7 @@ for (const transport of TRANSPORTS) {
   }, async (t) => {
     const { port } = await serve(t, transport, { allowHalfOpen: true }, (socket) => {
       socket.on('data', () => assert.fail('the refused server got data'));
+      socket.on('end', () => socket.end());
     });
     const socket = connect(transport, port, { checkServerIdentity: () => new Error('not you') });
     let failed;
