@@ -142,15 +142,23 @@ function bare(info, isServer, syscall) {
   if (info.status === STATUS.UNAUTHORIZED && info.verifyName && info.code !== NO_CERTIFICATE)
     return coded(info.verifyName, info.verifyText || info.text);
   if (info.code && info.reason) return opensslError(info);
-  if (info.status > FIRST_OF_OURS && info.status < 0) return systemError(info.status, syscall);
+  if (info.status > FIRST_OF_OURS && info.status < 0)
+    return systemError(info.status, /^writing /.test(info.text) ? 'write' : syscall);
   return wordless(info, isServer);
+}
+
+/** The library's sentence in the words of JavaScript's options: `key`, not `identities[0].key`. */
+function inOptionsOfNode(text) {
+  return text.replace(/identities\[(\d+)\]\.(\w+)/g,
+    (_, index, name) => (index === '0' ? name : `${name}[${index}]`))
+    .replace(/^groups:/, 'ecdhCurve:').replace(/ or (key_file|on_passphrase)\b/, '');
 }
 
 /** The Error of a native context that could not be made: the sentence says which input it was. */
 function fromContext(thrown) {
   const { info } = thrown;
   if (!info) return thrown;
-  const error = new Error(info.text || thrown.message);
+  const error = new Error(inOptionsOfNode(info.text || thrown.message));
   error.code = info.code || info.name.replace(/^SP_E/, 'ERR_TLS_');
   if (info.library) error.library = info.library;
   if (info.reasonText) error.reason = info.reasonText;

@@ -46,6 +46,18 @@ test('two keys with their certificates, in any order: the client’s suites choo
   assert.strictEqual(ecdsa.getPeerCertificate().asn1Curve, 'prime256v1');
 });
 
+test('what cannot be used is called as the options are', { skip: builtin }, () => {
+  const { server: { key, cert }, lockedKey } = keys();
+  for (const [options, message] of [
+    [{ key }, /^key was given without cert/], [{ cert }, /^cert was given without key: give key,/],
+    [{ key: 'none', cert }, /^key: there is no private key/],
+    [{ key: [key, 'none'], cert: [cert, cert] }, /^(key|cert)\[1\]/],
+    [{ key: lockedKey, cert }, /^key: is encrypted: give passphrase$/],
+    [{ ecdhCurve: 'none' }, /^ecdhCurve: "none" names a group/],
+  ])
+    assert.throws(() => tls.createSecureContext(options), { message });
+});
+
 test('a key with a passphrase, and PKCS#12', async (t) => {
   const { lockedKey, pfx, server: { cert } } = keys();
   const passphrase = 'secret';

@@ -4,6 +4,7 @@
 const assert = require('node:assert');
 const { once } = require('node:events');
 const net = require('node:net');
+const { constants } = require('node:os');
 const { test } = require('node:test');
 const { keys } = require('./support/keys');
 const { tls, builtin } = require('./support/module');
@@ -135,6 +136,14 @@ test('a connection that breaks after it was secure: read ECONNRESET', async (t) 
   const { code, errno, syscall, message } = error;
   assert.deepStrictEqual({ code, errno, syscall, message },
     { code: 'ECONNRESET', errno: -104, syscall: 'read', message: 'read ECONNRESET' });
+});
+
+test('the system call of an error is the one that failed', { skip: builtin }, () => {
+  const { fromInfo } = require('../lib/errors');
+  const status = -constants.errno.EPIPE;
+  const text = 'writing failed on the secure connection: broken pipe';
+  assert.strictEqual(fromInfo({ status, text }).message, 'write EPIPE');
+  assert.strictEqual(fromInfo({ status }).message, 'read EPIPE');
 });
 
 test('a socket’s own limits: write after end and after destroy', async (t) => {
