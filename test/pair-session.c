@@ -663,9 +663,10 @@ static void a_server_that_looks_it_up(void **state) {
     couple_run(&couple, &whole);
     sp_pair_t *pair = couple.server.pair;
     assert_true(sp_pair_state(pair) & SP_PAIR_WAITING);
-    if (way == ANSWERS)
+    if (way == ANSWERS) {
       assert_int_equal(sp_pair_use_session(pair, NULL, 0), 0);
       assert_int_equal(sp_pair_use_session(pair, now.server.at, now.server.n), 0);
+    }
     if (way != RELEASED) {
       assert_int_equal(sp_pair_resume(pair, way == REFUSES ? SP_EREFUSED : 0),
                        way == REFUSES ? SP_EREFUSED : 0);
