@@ -304,6 +304,25 @@ static void beside_a_signer(void **state) {
   }
 }
 
+static int on_release(sp_pair_t *pair, const char *hint, char *identity, size_t identity_size,
+                      uint8_t *key, size_t size, void *data) {
+  (void)hint, (void)identity, (void)identity_size, (void)key, (void)size, (void)data;
+  sp_pair_release(pair);
+  return 0;
+}
+
+/* The hook is called while the pair is made. */
+static void released_by_the_hook(void **state) {
+  (void)state;
+  sp_pair_t *pair = NULL;
+  sp_error_t why;
+  assert_int_equal(
+      sp_pair_make(&pair, SP_CLIENT, &why,
+                   SP_OPTIONS(.server_name = "localhost", .hooks.psk_client = on_release)),
+      UV_ECANCELED);
+  assert_null(pair);
+}
+
 static void long_identities(void **state) {
   (void)state;
   EACH_VERSION(version)
@@ -407,6 +426,7 @@ int main(void) {
       cmocka_unit_test(a_ticket_where_keys_count_nothing),
       cmocka_unit_test(a_ticket_is_not_the_key),
       cmocka_unit_test(beside_a_signer),
+      cmocka_unit_test(released_by_the_hook),
       cmocka_unit_test(long_identities),
       cmocka_unit_test(s_client_has_the_key),
       cmocka_unit_test(s_server_has_the_key),

@@ -43,7 +43,8 @@ SP_EXTERN int sp_pair_new(sp_pair_t **pair, sp_context_t *context, sp_role_t rol
  * As sp_pair_new, with all of the connection part of `options`: a context (a ready one, or made of
  * the options), server_name, check_name, session, request_staple. Hooks beside a ready context are
  * this connection's, in place of the context's. A client's hook psk_client and keylog may be called
- * before *pair is set. Errors: as sp_context_new and sp_pair_new; SP_EOPTION as sp_pair_set_hooks.
+ * before *pair is set. Errors: as sp_context_new and sp_pair_new; SP_EOPTION as sp_pair_set_hooks;
+ * UV_ECANCELED when such a hook released the pair.
  */
 SP_EXTERN int sp_pair_make(sp_pair_t **pair, sp_role_t role, sp_error_t *why,
                            const sp_options_t *options);

@@ -83,7 +83,7 @@ static void finish_job(sp_pair_t *pair) {
 void sp_pair_release(sp_pair_t *pair) {
   if (!pair)
     return;
-  if (pair->busy) {
+  if (pair->busy || pair->making) {
     pair->doomed = true;
     return;
   }
@@ -189,8 +189,12 @@ static int make_with(sp_pair_t **made, sp_context_t *context, sp_role_t role,
   pair->check_name = options->check_name != SP_NO;
   pair->alert = pair->refuse = -1;
   ERR_clear_error();
+  pair->making = true;
   int status = make(pair, options, own_hooks, why);
+  pair->making = false;
   ERR_clear_error();
+  if (!status && pair->doomed)
+    status = sp__fail(why, -ECANCELED, SP_US, "a hook released the pair while it was made");
   if (status < 0)
     sp_pair_release(pair);
   else

@@ -90,6 +90,7 @@ struct sp_pair {
   bool read_blocked;  /* what reading has to answer, a key update, waits for room */
   bool ending, ended; /* sp_pair_end was called; its close_notify is out as a whole */
   bool busy : 1, doomed : 1, blocked : 1, swapped : 1, in_hook : 1, again : 1;
+  bool making : 1; /* sp_pair_make has it still */
 };
 
 /* port.c: one step of the handshake. Returns 0 or the sticky error. */
