@@ -53,8 +53,10 @@ const SCENES = {
     });`,
 };
 
+// Whatever becomes of the scene meanwhile, a Worker that listens does not end by itself.
 const READY = `
   const ready = () => require('worker_threads').parentPort.postMessage('ready');
+  require('worker_threads').parentPort.on('message', () => {});
 `;
 
 /** Runs a scene and ends its Worker in it; answers the exit code. */
