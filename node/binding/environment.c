@@ -307,9 +307,26 @@ static bool renew(spn_environment_t *environment) {
   return true;
 }
 
+/* A program can take a chunk's ArrayBuffer away (ArrayBuffer.prototype.transfer). */
+static bool is_attached(const spn_environment_t *environment) {
+  const spn_slab_t *slab = &environment->slab;
+  napi_env env = environment->env;
+  napi_handle_scope scope;
+  napi_value buffer;
+  const uint8_t *bytes;
+  size_t n;
+  if (napi_open_handle_scope(env, &scope) != napi_ok)
+    return false;
+  bool attached = napi_get_reference_value(env, slab->buffer, &buffer) == napi_ok &&
+                  spn_view(env, buffer, &bytes, &n) && bytes == slab->bytes && n == slab->size;
+  (void)napi_close_handle_scope(env, scope);
+  return attached;
+}
+
 uint8_t *spn_slab_room(spn_environment_t *environment, size_t *size) {
   spn_slab_t *slab = &environment->slab;
-  if (slab->size - slab->used < SLAB_LEAST && !renew(environment))
+  bool fits = slab->size - slab->used >= SLAB_LEAST && is_attached(environment);
+  if (!fits && !renew(environment))
     return NULL;
   *size = slab->size - slab->used;
   return slab->bytes + slab->used;

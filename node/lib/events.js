@@ -3,6 +3,7 @@
 // its `owner` is ours.
 
 const net = require('node:net');
+const { markAsUntransferable } = require('node:worker_threads');
 const binding = require('./binding');
 const hooks = require('./hooks');
 const { endNativePipe } = require('./pipe');
@@ -24,8 +25,18 @@ function onsecure(status) {
   else clientSecure(socket);
 }
 
+let marked;
+
+// As with node's own pool: a program that gives its bytes to another thread must not give away
+// everybody's.
+function keepHere(slab) {
+  markAsUntransferable(slab.buffer);
+  marked = slab;
+}
+
 function ondata(slab, offset, size) {
   const socket = this.owner;
+  if (slab !== marked) keepHere(slab);
   if (!socket || socket.destroyed) return;
   socket._unrefTimer();
   const bytes = slab.subarray(offset, offset + size);
