@@ -3,7 +3,7 @@
 // connection, and nothing else.
 
 const binding = require('./binding');
-const { coded, invalidType, invalidValue, need } = require('./errors');
+const { coded, fromStatus, invalidType, invalidValue, need } = require('./errors');
 const { wireToProtocols, bytesOf } = require('./protocols');
 const { contextOf } = require('./socket');
 
@@ -30,8 +30,8 @@ function socketOf(receiver, stream) {
 }
 
 function refuse(stream, error, alert = INTERNAL_ERROR) {
-  if (stream.closed || stream.answered) return;
-  stream.answered = true;
+  if (stream.closed || !stream.asked) return;
+  stream.asked = null;
   stream.hookError = error;
   stream.refuse(alert);
   stream.proceed(-1);
@@ -39,18 +39,18 @@ function refuse(stream, error, alert = INTERNAL_ERROR) {
 
 /** Asks the program; `answer(value)` is called with what its callback got, once. */
 function ask(stream, question, answer) {
-  stream.answered = false;
   const callback = (error, value) => {
-    if (stream.answered || stream.closed) return;
+    if (stream.asked !== callback || stream.closed) return;
     if (error) return refuse(stream, error);
     try {
       answer(value);
     } catch (thrown) {
       return refuse(stream, thrown);
     }
-    stream.answered = true;
+    stream.asked = null;
     stream.proceed(0);
   };
+  stream.asked = callback;
   try {
     question(callback);
   } catch (error) {
@@ -74,7 +74,8 @@ function onservername(stream, name) {
   }, (secureContext) => {
     if (!secureContext) return;
     stream.secureContext = secureContext;
-    stream.useContext(nativeOf(this, stream, secureContext));
+    const status = stream.useContext(nativeOf(this, stream, secureContext));
+    if (status < 0) throw fromStatus(status, 'handshake');
   });
 }
 
