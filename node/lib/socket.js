@@ -138,16 +138,24 @@ function secureContextOf(options) {
   return options.secureContext;
 }
 
+// Not where the program has a function for it, or had another name asked for (setServername) than
+// the one to be checked.
+function isCheckedInC(socket) {
+  const host = socket[is.identityHost];
+  const check = socket[is.connectOptions]?.checkServerIdentity;
+  if (check && check !== settings.ourCheckServerIdentity) return false;
+  return !host || host === (socket._tlsOptions.servername || host);
+}
+
 function connectionOptions(socket) {
   const options = socket._tlsOptions;
   if (options.isServer) return { owner: socket, handshakeTimeout: options.handshakeTimeout || -1 };
-  const serverName = socket[is.identityHost] || options.servername;
-  const custom = socket[is.connectOptions]?.checkServerIdentity;
+  const serverName = options.servername || socket[is.identityHost];
   const session = socket[is.session];
   return {
     owner: socket,
     serverName,
-    checkName: !!serverName && (!custom || custom === settings.ourCheckServerIdentity),
+    checkName: !!serverName && isCheckedInC(socket),
     session: session || undefined,
     handshakeTimeout: options.handshakeTimeout || -1,
     requestOCSP: !!options.requestOCSP,
@@ -242,7 +250,7 @@ function clientSecure(socket) {
   startReading(socket);
 }
 
-// minDHSize, and a checkServerIdentity that is not ours.
+// minDHSize, and the name where C did not check it.
 function refusedByProgram(socket, handle) {
   const options = socket[is.connectOptions];
   if (!options) return undefined;
@@ -252,8 +260,7 @@ function refusedByProgram(socket, handle) {
     if (type === 'DH' && size < minDHSize)
       return coded('ERR_TLS_DH_PARAM_SIZE', `DH parameter size ${size} is less than 2048`);
   }
-  if (!check || check === settings.ourCheckServerIdentity || socket.authorizationError)
-    return undefined;
+  if (isCheckedInC(socket) || socket.authorizationError) return undefined;
   return refusedIdentity(socket, check, options);
 }
 
@@ -262,7 +269,8 @@ function refusedIdentity(socket, check, options) {
   try {
     error = check(socket[is.identityHost], socket.getPeerCertificate(true));
   } catch (thrown) {
-    return thrown;
+    socket.authorized = false;
+    return thrown || coded('ERR_TLS_CERT_ALTNAME_INVALID', `checkServerIdentity threw ${thrown}`);
   }
   if (!error) return undefined;
   socket.authorized = false;
