@@ -223,10 +223,12 @@ Server.prototype.addContext = function addContext(servername, context) {
   need('string', servername, 'servername');
   const name = servername.replace(/\.$/, '').toLowerCase();
   const entry = {
-    name, pattern: patternOf(name), odd: !SIMPLE_NAME.test(name),
+    name, pattern: patternOf(name),
     context: context instanceof SecureContext ? context : createSecureContext(context),
   };
-  this._native(entry.context);
+  // C's table has neither such names nor contexts without a certificate.
+  const certified = this._native(entry.context).certificate() !== null;
+  entry.odd = !certified || !SIMPLE_NAME.test(name);
   this._contexts.push(entry);
   this._refreshNative();
 };

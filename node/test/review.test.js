@@ -107,6 +107,21 @@ for (const transport of TRANSPORTS) {
       client.destroy();
     });
 
+  // As one that SNICallback answers: its trust would be passed over with it.
+  test(`a context without certificate is not passed over for the usual one, ${transport}`, {
+    skip: builtin && 'the built-in shows the usual certificate',
+  }, async (t) => {
+    const server = await serve(t, transport, {});
+    server.addContext('a.example', { ca: keys().ca });
+    const client = connect(transport, server.port, { servername: 'a.example',
+                                                     rejectUnauthorized: false });
+    const { seen, closed } = watch(client, ['secureConnect', 'error']);
+    client.on('secureConnect', () => client.destroy());
+    await closed;
+    assert.strictEqual(seen.length, 1);
+    assert.match(seen[0], /^error ERR_SSL_/);
+  });
+
   test(`setServername does not change who the server has to be, ${transport}`, async (t) => {
     const server = await serve(t, transport, pick(keys().a));
     const client = connect(transport, server.port, { servername: undefined, host: 'localhost' });
