@@ -90,6 +90,7 @@ struct spn_environment {
   struct spn_stream *adopting; /* the one whose connection is being made: hooks may be called */
   struct spn_stream *due;      /* streams that have something to say later */
   spn_slab_t slab;
+  bool slab_lent; /* the engine may write to it: JavaScript, which could detach it, has to wait */
   uv_idle_t later;
   napi_async_cleanup_hook_handle hook;
   bool going; /* no JavaScript is called any more */

@@ -123,14 +123,70 @@ static void on_session_new(sp_pair_t *pair, const void *id, size_t id_size, cons
   (void)end(&question, 0);
 }
 
-static void on_session(sp_pair_t *pair, const void *bytes, size_t n, void *data) {
-  question_t question;
-  if (!begin(&question, pair, data))
+/* One that came in the middle of reading. */
+typedef struct spn_session {
+  struct spn_session *next;
+  size_t size;
+  uint8_t bytes[];
+} spn_session_t;
+
+static void keep_session(spn_stream_t *stream, const void *bytes, size_t n) {
+  spn_session_t **link = &stream->sessions, *session = malloc(sizeof *session + n);
+  if (!session)
+    return; /* it is only an offer */
+  session->next = NULL;
+  session->size = n;
+  memcpy(session->bytes, bytes, n);
+  while (*link)
+    link = &(*link)->next;
+  *link = session;
+  spn_stream_become_due(stream);
+}
+
+static void tell_session(const spn_stream_t *stream, const void *bytes, size_t n) {
+  const spn_object_t *object = &stream->object;
+  napi_env env = object->environment->env;
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok)
     return;
-  const spn_object_t *object = &question.stream->object;
-  napi_value session = spn_buffer(question.env, bytes, n);
+  napi_value session = spn_buffer(env, bytes, n);
   (void)spn_call(object, SPN_onsession, spn_object_value(object), 1, &session, NULL);
-  (void)end(&question, 0);
+  (void)napi_close_handle_scope(env, scope);
+}
+
+static spn_session_t *take_session(spn_stream_t *stream) {
+  spn_session_t *session = stream->sessions;
+  if (session)
+    stream->sessions = session->next;
+  return session;
+}
+
+static void free_session(spn_session_t *session) {
+  OPENSSL_cleanse(session->bytes, session->size);
+  free(session);
+}
+
+void spn_sessions_say(spn_stream_t *stream) {
+  for (spn_session_t *session; (session = take_session(stream));) {
+    tell_session(stream, session->bytes, session->size);
+    free_session(session);
+  }
+}
+
+void spn_sessions_free(spn_stream_t *stream) {
+  for (spn_session_t *session; (session = take_session(stream));)
+    free_session(session);
+}
+
+static void on_session(sp_pair_t *pair, const void *bytes, size_t n, void *data) {
+  spn_environment_t *environment = data;
+  spn_stream_t *stream = stream_of(pair, data);
+  if (!stream)
+    return;
+  if (environment->slab_lent)
+    keep_session(stream, bytes, n);
+  else
+    tell_session(stream, bytes, n);
 }
 
 /* -- key log, OCSP ----------------------------------------------------------------------------- */

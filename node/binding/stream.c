@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "hooks.h"
 #include "server.h"
 #include "socket.h"
 #include "transport.h"
@@ -17,6 +18,7 @@ static void dispose(spn_object_t *object) {
   free(stream->io);
   free(stream->error);
   free(stream->name);
+  spn_sessions_free(stream);
   free(stream);
 }
 
@@ -82,6 +84,8 @@ void spn_stream_say_due(spn_environment_t *environment) {
       spn_transport_say(stream);
     if (stream->stream)
       spn_write_say(stream);
+    if (stream->stream)
+      spn_sessions_say(stream);
   }
 }
 
@@ -91,18 +95,21 @@ static uint8_t *on_room(sp_stream_t *connection, size_t *size) {
   const spn_stream_t *stream = sp_stream_data(connection);
   size_t free_size;
   uint8_t *room = spn_slab_room(stream->object.environment, &free_size);
+  stream->object.environment->slab_lent = room != NULL;
   if (room)
     *size = free_size;
   return room;
 }
 
 static void on_data(sp_stream_t *connection, const uint8_t *bytes, size_t n) {
-  const spn_stream_t *stream = sp_stream_data(connection);
+  spn_stream_t *stream = sp_stream_data(connection);
   spn_environment_t *environment = stream->object.environment;
   napi_env env = environment->env;
   napi_handle_scope scope;
   napi_value argv[3];
   size_t offset = 0;
+  environment->slab_lent = false;
+  spn_sessions_say(stream); /* they came before */
   if (environment->going || napi_open_handle_scope(env, &scope) != napi_ok)
     return;
   if (!spn_slab_take(environment, bytes, n, &argv[0], &offset))
@@ -114,7 +121,9 @@ static void on_data(sp_stream_t *connection, const uint8_t *bytes, size_t n) {
 }
 
 static void on_end(sp_stream_t *connection, int status) {
-  const spn_stream_t *stream = sp_stream_data(connection);
+  spn_stream_t *stream = sp_stream_data(connection);
+  stream->object.environment->slab_lent = false;
+  spn_sessions_say(stream);
   spn_tell_status(&stream->object, SPN_onend, status);
 }
 
@@ -125,6 +134,7 @@ static void on_error(sp_stream_t *connection, const sp_error_t *error) {
 
 static void on_close(sp_stream_t *connection) {
   spn_stream_t *stream = sp_stream_data(connection);
+  spn_sessions_say(stream);
   keep_facts(stream);
   stream->stream = NULL;
   stream->server = NULL;

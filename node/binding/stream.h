@@ -35,8 +35,9 @@ typedef struct spn_stream {
   uv_stream_t *io;                 /* of an adopted one */
   struct spn_transport *transport; /* of one over a Duplex */
   spn_write_t write;
-  sp_error_t *error; /* a copy that outlives the stream */
-  char *name;        /* a server's: what the client asks for, for the hook on protocols */
+  struct spn_session *sessions; /* that JavaScript is still to be told of */
+  sp_error_t *error;            /* a copy that outlives the stream */
+  char *name; /* a server's: what the client asks for, for the hook on protocols */
   uint64_t bytes_read, bytes_written; /* when it was closed */
   struct spn_stream *next_due;
   int answer; /* of the hook that is being asked */

@@ -189,3 +189,22 @@ test('contexts say what they hold', () => {
   assert.throws(() => context.setTicketKeys(Buffer.alloc(1)));
   assert.throws(() => context.setTicketKeys('x'), TypeError);
 });
+
+test('a slab that is detached while more is read', async (t) => {
+  const { client, peer } = await couple(t);
+  const received = [];
+  client.ondata = (slab, offset, size) => {
+    received.push(slab.toString('latin1', offset, offset + size));
+    structuredClone(slab.buffer, { transfer: [slab.buffer] });
+  };
+  client.onsession = () => received.push('session');
+  client.readStart();
+  for (let i = 0; i < 20; i++) {
+    peer.write(Buffer.from(`${i} `));
+    await new Promise(setImmediate);
+  }
+  while (!received.includes('19 ')) await new Promise(setImmediate);
+  const text = received.filter((part) => part !== 'session').join('');
+  assert.strictEqual(text, [...Array(20).keys()].map((i) => `${i} `).join(''));
+  assert.ok(received.includes('session'));
+});
