@@ -170,7 +170,7 @@ static int read_key_blocks(const sp__credentials_set_t *set, sp__credentials_t *
       other = other.line || sp__block_is_parameters(&block) ? other : block;
       continue;
     }
-    EVP_PKEY *key;
+    EVP_PKEY *key = NULL;
     if ((status = read_key_block(&key, input, &block, passphrase, why)) < 0)
       return status;
     best = keep_key(set, credentials, key, best);

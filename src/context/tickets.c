@@ -71,8 +71,8 @@ static int seal(const keys_t *keys, const EVP_CIPHER *cipher, uint8_t *name, uin
 }
 
 /* A ticket of TLS 1.3 is for one use: 2 has OpenSSL make a new one. */
-static int open(const SSL *ssl, const keys_t *keys, const EVP_CIPHER *cipher, const uint8_t *name,
-                const uint8_t *iv, EVP_CIPHER_CTX *ctx, EVP_MAC_CTX *mac) {
+static int unseal(const SSL *ssl, const keys_t *keys, const EVP_CIPHER *cipher, const uint8_t *name,
+                  const uint8_t *iv, EVP_CIPHER_CTX *ctx, EVP_MAC_CTX *mac) {
   if (memcmp(name, keys->name, sizeof keys->name) != 0)
     return 0;
   if (!EVP_DecryptInit_ex2(ctx, cipher, keys->cipher, iv, NULL) || !start_mac(mac, keys))
@@ -87,7 +87,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
   const EVP_CIPHER *cipher = tickets ? tickets->cipher : EVP_aes_128_cbc();
   find_keys(ssl, tickets, &keys);
   int result = sealing ? seal(&keys, cipher, name, iv, ctx, mac)
-                       : open(ssl, &keys, cipher, name, iv, ctx, mac);
+                       : unseal(ssl, &keys, cipher, name, iv, ctx, mac);
   sp__wipe(&keys, sizeof keys);
   return result;
 }

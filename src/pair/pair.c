@@ -214,7 +214,7 @@ int sp_pair_make(sp_pair_t **made, sp_role_t role, sp_error_t *why, const sp_opt
   int status = sp__options_copy(&copy, options, why);
   if (!status)
     status = sp__context_of(&context, &copy, why);
-  if (status < 0)
+  if (status)
     return status;
   status = make_with(made, context, role, &copy, copy.context && sp__hooks_any(&copy.hooks), why);
   sp_context_release(context);

@@ -77,7 +77,7 @@ SSL_SESSION *sp__pair_session_get(SSL *ssl, const unsigned char *id, int n, int 
   if (!session)
     return NULL;
   const unsigned char *own = SSL_SESSION_get_id(session, &size);
-  if ((int)size != n || memcmp(own, id, size))
+  if ((int)size != n || memcmp(own, id, size) != 0)
     return NULL;
   pair->session = NULL;
   return session;

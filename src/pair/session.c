@@ -142,10 +142,11 @@ void sp__pair_tell_session(sp_pair_t *pair) {
 SSL_SESSION *sp__pair_open_session(const sp_pair_t *pair, const void *bytes, size_t n) {
   const uint8_t *head = bytes;
   uint8_t hash[HASH_SIZE];
-  if (n <= HEAD || n > MOST || memcmp(head, letters, sizeof letters))
+  if (n <= HEAD || n > MOST || memcmp(head, letters, sizeof letters) != 0)
     return NULL;
   const uint8_t *der = head + HEAD;
-  if (!bind_bytes(pair, der, n - HEAD, hash) || memcmp(head + sizeof letters, hash, sizeof hash))
+  if (!bind_bytes(pair, der, n - HEAD, hash) ||
+      memcmp(head + sizeof letters, hash, sizeof hash) != 0)
     return NULL;
   return d2i_SSL_SESSION(NULL, &der, (long)(n - HEAD));
 }
