@@ -214,7 +214,9 @@ function learn(socket, handle) {
   const { isServer, requestCert } = socket._tlsOptions;
   socket.alpnProtocol = handle.alpn();
   if (socket.servername === null) socket.servername = handle.serverName();
-  if (isServer && !requestCert) return;
+  // A client's peer that nobody named is not known to be the right one, as in Node.
+  const named = socket[is.identityHost] || socket._tlsOptions.servername;
+  if (isServer ? !requestCert : !named) return;
   const verdict = handle.authorizationError();
   socket.authorized = verdict === null;
   socket.authorizationError = verdict;

@@ -3,6 +3,7 @@
 
 const assert = require('node:assert');
 const { once } = require('node:events');
+const net = require('node:net');
 const { test } = require('node:test');
 const { keys } = require('./support/keys');
 const { tls, builtin } = require('./support/module');
@@ -18,6 +19,16 @@ function giveAway(port, chunk) {
     assert.strictEqual(error.name, 'DataCloneError');
   }
 }
+
+test('a client that named nobody has no authorized peer', async (t) => {
+  const server = await serve(t, 'native', pick(keys().a));
+  const raw = net.connect(server.port, '127.0.0.1');
+  const client = new tls.TLSSocket(raw, { ca: keys().ca });
+  client.resume();
+  await once(client, 'secure');
+  assert.strictEqual(client.authorized, false);
+  client.destroy();
+});
 
 for (const transport of TRANSPORTS) {
   for (const thrown of [undefined, null, 0]) {
