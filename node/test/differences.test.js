@@ -114,9 +114,10 @@ test('an exception in SNICallback is the end of that connection, not of the proc
   socket.destroy();
 });
 
-test('junk in ca, and a certificate without its key', () => {
+test('junk in ca, a certificate without its key and a key without its certificate', () => {
   assert.throws(() => tls.createSecureContext({ ca: 'junk' }), /ca/);
   assert.throws(() => tls.createSecureContext({ cert }), /key/);
+  assert.throws(() => tls.createSecureContext({ key }), /cert/);
 });
 
 test('odd ways to write a host match no certificate', () => {
@@ -127,6 +128,23 @@ test('odd ways to write a host match no certificate', () => {
     assert.strictEqual(tls.checkServerIdentity(host, certificate)?.code,
       'ERR_TLS_CERT_ALTNAME_INVALID', host);
   assert.strictEqual(tls.checkServerIdentity('127.0.0.1', certificate), undefined);
+});
+
+test('an SNICallback without an answer leaves the choice to addContext', async (t) => {
+  const SNICallback = (servername, callback) => callback(null, null);
+  const server = tls.createServer({ key, cert, SNICallback });
+  server.addContext('a.example', all.a);
+  const socket = connect(await listen(server, t), { servername: 'a.example' });
+  await once(socket, 'secureConnect');
+  assert.strictEqual(socket.getPeerCertificate().subject.CN, 'a.example');
+  socket.destroy();
+});
+
+test('AES-128-GCM is the first choice of TLS 1.3', async (t) => {
+  const socket = connect(await listen(tls.createServer({ key, cert }), t));
+  await once(socket, 'secureConnect');
+  assert.strictEqual(socket.getCipher().name, 'TLS_AES_128_GCM_SHA256');
+  socket.destroy();
 });
 
 test('nothing below TLS 1.2', async (t) => {
