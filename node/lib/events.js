@@ -9,7 +9,8 @@ const hooks = require('./hooks');
 const { endNativePipe } = require('./pipe');
 const { STATUS, coded, fromInfo, fromStatus, systemError } = require('./errors');
 const { learn, release, startReading, clientSecure, serverSecure, handshakeError,
-        handshakeFailed, fillOnread } = require('./socket');
+        handshakeFailed } = require('./handshake');
+const { fillOnread } = require('./onread');
 const is = require('./symbols');
 
 const noop = () => {};

@@ -6,7 +6,8 @@ const { legacy, legacyChain, x509Chain } = require('./certificates');
 const { coded, invalidType, need } = require('./errors');
 const { bytesOf } = require('./protocols');
 const { createSecureContext, SecureContext } = require('./context');
-const { TLSSocket, contextOf } = require('./socket');
+const { contextOf } = require('./native');
+const { TLSSocket } = require('./socket');
 
 const { Stream } = binding;
 const prototype = TLSSocket.prototype;

@@ -5,7 +5,7 @@
 const binding = require('./binding');
 const { coded, fromStatus, invalidType, invalidValue, need } = require('./errors');
 const { wireToProtocols, bytesOf } = require('./protocols');
-const { contextOf } = require('./socket');
+const { contextOf } = require('./native');
 
 const INTERNAL_ERROR = 80;
 const NO_APPLICATION_PROTOCOL = 120;

@@ -3,18 +3,16 @@
 // any Duplex.
 
 const net = require('node:net');
-const { AsyncResource } = require('node:async_hooks');
 const binding = require('./binding');
-const { coded, fromContext, fromInfo, fromStatus, invalidType, need, STATUS } =
-  require('./errors');
+const { coded, fromInfo, fromStatus, invalidType, need, STATUS } = require('./errors');
 const { bytesOf, convertALPNProtocols } = require('./protocols');
-const { CLIENT, nativeContext } = require('./context');
-const { settings } = require('./settings');
-const { startTransport } = require('./transport');
+const { handshakeFailed } = require('./handshake');
+const { adoptConnected, startOver } = require('./native');
+const { onreadOf, resumeOnread } = require('./onread');
 const is = require('./symbols');
+require('./handle');
 
 const { Stream } = binding;
-const noop = () => {};
 
 /**
  * tls.TLSSocket(socket, options): over any Duplex, or unconnected. Called by us with a native
@@ -24,22 +22,27 @@ function TLSSocket(socket, options) {
   if (!(this instanceof TLSSocket)) return new TLSSocket(socket, options);
   const accepted = socket instanceof Stream;
   this._tlsOptions = accepted ? options._socketOptions : { ...options };
-  this._secureEstablished = false;
   this._controlReleased = accepted;
-  this.secureConnecting = true;
-  this.servername = null;
-  this.alpnProtocol = null;
-  this.authorized = false;
-  this.authorizationError = null;
   this.encrypted = true;
-  this.truncated = false;
-  this[is.write] = null;
-  this[is.held] = null;
+  begin(this);
   if (accepted) initAccepted(this, socket, options);
   else initOpen(this, socket, this._tlsOptions);
 }
 Object.setPrototypeOf(TLSSocket.prototype, net.Socket.prototype);
 Object.setPrototypeOf(TLSSocket, net.Socket);
+
+// What is not known, or did not happen, before a handshake.
+function begin(socket) {
+  socket._secureEstablished = false;
+  socket.secureConnecting = true;
+  socket.servername = null;
+  socket.alpnProtocol = null;
+  socket.authorized = false;
+  socket.authorizationError = null;
+  socket.truncated = false;
+  socket[is.write] = null;
+  socket[is.held] = null;
+}
 
 function initAccepted(socket, stream, server) {
   stream.reading = false;
@@ -90,113 +93,9 @@ function announceConnect(socket) {
   if (!socket.destroyed) socket.emit('connect');
 }
 
-// -- becoming native ------------------------------------------------------------------------------
-
-function attach(socket, stream) {
-  stream.owner = socket;
-  stream.reading = false;
-  socket._handle = stream;
-  socket._sockname = null;
-}
-
-function roleOf(socket) {
-  return socket._tlsOptions.isServer ? binding.SERVER : binding.CLIENT;
-}
-
-function hooksOf(socket) {
-  const { HOOKS } = binding;
-  const { pskCallback, isServer, SNICallback, ALPNCallback } = socket._tlsOptions;
-  let hooks = pskCallback ? HOOKS.PSK : 0;
-  if (socket.listenerCount('keylog') > 0) hooks |= HOOKS.KEYLOG;
-  if (isServer && SNICallback) hooks |= HOOKS.SERVER_NAME;
-  if (isServer && ALPNCallback) hooks |= HOOKS.ALPN;
-  return hooks;
-}
-
-function policyOf(socket) {
-  const options = socket._tlsOptions;
-  return {
-    ...CLIENT,
-    requestCert: !!options.isServer && !!options.requestCert,
-    rejectUnauthorized: !!options.rejectUnauthorized,
-    trusting: !options.isServer || !!options.requestCert,
-    alpn: options.ALPNProtocols || null,
-    hooks: hooksOf(socket),
-  };
-}
-
-/** The native context of a socket for its own SecureContext, or for another one. */
-function contextOf(socket, secureContext) {
-  const { server } = socket;
-  if (socket[is.listener]) return server._nativeOver(secureContext);
-  return nativeContext(secureContext || secureContextOf(socket._tlsOptions), policyOf(socket));
-}
-
-function secureContextOf(options) {
-  if (!options.secureContext)
-    options.secureContext = options.credentials || settings.createSecureContext(options);
-  return options.secureContext;
-}
-
-// Not where the program has a function for it, or had another name asked for (setServername) than
-// the one to be checked.
-function isCheckedInC(socket) {
-  const host = socket[is.identityHost];
-  const check = socket[is.connectOptions]?.checkServerIdentity;
-  if (check && check !== settings.ourCheckServerIdentity) return false;
-  return !host || host === (socket._tlsOptions.servername || host);
-}
-
-function connectionOptions(socket) {
-  const options = socket._tlsOptions;
-  if (options.isServer) return { owner: socket, handshakeTimeout: options.handshakeTimeout || -1 };
-  const serverName = options.servername || socket[is.identityHost];
-  const session = socket[is.session];
-  return {
-    owner: socket,
-    serverName,
-    checkName: !!serverName && isCheckedInC(socket),
-    session: session || undefined,
-    handshakeTimeout: options.handshakeTimeout || -1,
-    requestOCSP: !!options.requestOCSP,
-  };
-}
-
-// The first 'connect' listener of a socket that connected by itself: from here the descriptor is
-// a native stream's.
-function adoptConnected() {
-  const raw = this._handle;
-  if (!raw || raw instanceof Stream) return;
-  let stream;
-  try {
-    stream = binding.adopt(raw.fd, roleOf(this), contextOf(this), connectionOptions(this));
-  } catch (error) {
-    this.destroy(fromContext(error));
-    return;
-  }
-  if (raw.hasRef && !raw.hasRef()) stream.unref();
-  raw.close();
-  attach(this, stream);
-}
-
-function startOver(socket) {
-  if (socket.destroyed) return;
-  const duplex = socket[is.raw];
-  try {
-    startTransport(socket, duplex, (already) => {
-      const options = connectionOptions(socket);
-      if (already.length) options.already = already;
-      const stream = binding.over(roleOf(socket), contextOf(socket), options);
-      attach(socket, stream);
-      return stream;
-    });
-  } catch (error) {
-    socket.destroy(fromContext(error));
-  }
-}
-
 TLSSocket.prototype.connect = function connect(...args) {
   if (this[is.raw]) return net.Socket.prototype.connect.apply(this, args);
+  if (this._secureEstablished) begin(this); // once more, after its close
   this.prependOnceListener('connect', adoptConnected);
   net.Socket.prototype.connect.apply(this, args);
   // http2 looks at once whether it could take node's handle from under the socket (wrapper.js).
@@ -206,146 +105,6 @@ TLSSocket.prototype.connect = function connect(...args) {
   }
   return this;
 };
-
-// -- becoming secure ------------------------------------------------------------------------------
-
-/** The facts that programs read as properties, once the handshake is done. */
-function learn(socket, handle) {
-  const { isServer, requestCert } = socket._tlsOptions;
-  socket.alpnProtocol = handle.alpn();
-  if (socket.servername === null) socket.servername = handle.serverName();
-  // A client's peer that nobody named is not known to be the right one, as in Node.
-  const named = socket[is.identityHost] || socket._tlsOptions.servername;
-  if (isServer ? !requestCert : !named) return;
-  const verdict = handle.authorizationError();
-  socket.authorized = verdict === null;
-  socket.authorizationError = verdict;
-}
-
-function release(socket) {
-  socket._secureEstablished = true;
-  const held = socket[is.held];
-  if (!held) return;
-  socket[is.held] = null;
-  held.go();
-}
-
-function startReading(socket) {
-  const handle = socket._handle;
-  if (!handle || handle.reading) return;
-  if (socket.isPaused() && !socket[is.wantsRead]) return;
-  handle.reading = true;
-  handle.readStart();
-}
-
-/** A client's handshake is done, and the native side found nothing to refuse. */
-function clientSecure(socket) {
-  const handle = socket._handle;
-  learn(socket, handle);
-  const refusal = refusedByProgram(socket, handle);
-  if (refusal) return void socket.destroy(refusal);
-  release(socket);
-  socket.secureConnecting = false;
-  if (socket[is.connectOptions]) socket.emit('secureConnect');
-  if (!socket.destroyed) announceSession(socket);
-  if (!socket.destroyed) socket.emit('secure');
-  startReading(socket);
-}
-
-// minDHSize, and the name where C did not check it.
-function refusedByProgram(socket, handle) {
-  const options = socket[is.connectOptions];
-  if (!options) return undefined;
-  const { minDHSize, checkServerIdentity: check } = options;
-  if (minDHSize !== undefined && handle.protocol() === 'TLSv1.2') {
-    const { type, size } = handle.ephemeralKey();
-    if (type === 'DH' && size < minDHSize)
-      return coded('ERR_TLS_DH_PARAM_SIZE', `DH parameter size ${size} is less than 2048`);
-  }
-  if (isCheckedInC(socket) || socket.authorizationError) return undefined;
-  return refusedIdentity(socket, check, options);
-}
-
-function refusedIdentity(socket, check, options) {
-  let error;
-  try {
-    error = check(socket[is.identityHost], socket.getPeerCertificate(true));
-  } catch (thrown) {
-    socket.authorized = false;
-    return thrown || coded('ERR_TLS_CERT_ALTNAME_INVALID', `checkServerIdentity threw ${thrown}`);
-  }
-  if (!error) return undefined;
-  socket.authorized = false;
-  socket.authorizationError = error.code || error.message;
-  return options.rejectUnauthorized ? error : undefined;
-}
-
-// What came before the verdict is told after it.
-function announceSession(socket) {
-  const session = socket[is.freshSession];
-  if (!session) return;
-  socket[is.freshSession] = null;
-  socket.emit('session', session);
-}
-
-/** A server's handshake over a Duplex is done. */
-function serverSecure(socket) {
-  learn(socket, socket._handle);
-  release(socket);
-  socket.emit('secure');
-  socket.secureConnecting = false;
-  const { server } = socket;
-  if (!socket.destroyed && socket[is.listener]) {
-    socket._releaseControl();
-    server._handOut(socket);
-  }
-  startReading(socket);
-}
-
-/** The Error for a handshake that failed. */
-function handshakeError(socket, handle) {
-  if (handle.hookError) return handle.hookError;
-  const isServer = !!socket._tlsOptions.isServer;
-  const info = handle.error() || { status: STATUS.EARLYCLOSE, name: 'SP_EEARLYCLOSE', text: '' };
-  const error = altnameError(socket, handle, info) || fromInfo(info, isServer);
-  if (isServer && info.status === -110)
-    return Object.assign(coded('ERR_TLS_HANDSHAKE_TIMEOUT'), { explanation: info.text });
-  if (info.status === STATUS.UNAUTHORIZED) socket.authorizationError = error.code;
-  const options = socket[is.connectOptions];
-  if (options && info.status === STATUS.EARLYCLOSE) {
-    const { path, host, port, localAddress } = options;
-    Object.assign(error, { path, host, port, localAddress });
-  }
-  return error;
-}
-
-// Node's words for a certificate of another name come from the certificate's legacy object.
-function altnameError(socket, handle, info) {
-  if (info.verifyName !== 'ERR_TLS_CERT_ALTNAME_INVALID') return undefined;
-  const host = socket[is.identityHost];
-  const cert = socket.getPeerCertificate(true) || {};
-  const { altnameInvalid } = require('./errors');
-  const error = settings.ourCheckServerIdentity(host, cert) ||
-    altnameInvalid(info.text, host, cert);
-  error.explanation = info.text;
-  return error;
-}
-
-/** A handshake failed, or its transport did. */
-function handshakeFailed(socket, error) {
-  if (socket.destroyed) return;
-  if (socket[is.listener]) {
-    // Nobody has this socket: its server is told, and no 'error' without a listener is emitted.
-    if (socket.listenerCount('error') === 0) socket.on('error', noop);
-    socket._hadError = true;
-    const listening = socket.server.emit('tlsClientError', error, socket);
-    socket.destroy(listening ? undefined : error);
-    return;
-  }
-  socket._hadError = true;
-  socket.emit('_tlsError', error);
-  socket.destroy(error);
-}
 
 /** The Duplex below failed. */
 TLSSocket.prototype._transportFailed = function _transportFailed(error) {
@@ -380,37 +139,6 @@ TLSSocket.prototype._read = function _read() {
     handle.readStart();
   }
 };
-
-function onreadOf({ buffer, callback }) {
-  const generated = typeof buffer === 'function';
-  if ((!generated && !(buffer instanceof Uint8Array)) || typeof callback !== 'function') return null;
-  return { next: generated ? buffer : () => buffer, callback, rest: null };
-}
-
-/** Cleartext for a program that gave its own buffer (option `onread`); false: it wants no more. */
-function fillOnread(socket, bytes) {
-  const onread = socket[is.onread];
-  let rest = bytes;
-  while (rest.length > 0 && !socket.destroyed) {
-    const room = onread.next();
-    const n = Math.min(rest.length, room.length);
-    room.set(rest.subarray(0, n));
-    rest = rest.subarray(n);
-    if (onread.callback(n, room) === false) {
-      onread.rest = rest.length > 0 ? Buffer.from(rest) : null;
-      return false;
-    }
-  }
-  return true;
-}
-
-function resumeOnread(socket) {
-  const onread = socket[is.onread];
-  const { rest } = onread;
-  onread.rest = null;
-  if (rest && !fillOnread(socket, rest)) return;
-  socket._read();
-}
 
 TLSSocket.prototype.resume = function resume() {
   if (this[is.onread]) process.nextTick(resumeOnread, this);
@@ -498,27 +226,7 @@ TLSSocket.prototype._onTimeout = function _onTimeout() {
   this.emit('timeout');
 };
 
-// -- the handle -----------------------------------------------------------------------------------
-
-Stream.prototype.close = function close(callback) {
-  if (this.closed) {
-    if (callback) setImmediate(callback);
-    return;
-  }
-  if (callback) this.onclosed = callback;
-  this.destroy();
-};
-
-Stream.prototype.getAsyncId = function getAsyncId() {
-  if (this.asyncId === undefined) this.asyncId = new AsyncResource('TLSWRAP').asyncId();
-  return this.asyncId;
-};
-
-/** For programs that ask the handle (`socket.ssl.verifyError()`): an Error, or null. */
-Stream.prototype.verifyError = function verifyError() {
-  const code = this.authorizationError();
-  return code === null ? null : coded(code, this.verdict() || code);
-};
+// -- the transport -----------------------------------------------------------------------------------
 
 Object.defineProperty(TLSSocket.prototype, 'ssl', {
   configurable: true,
@@ -565,7 +273,4 @@ TLSSocket.prototype.setSession = function setSession(session) {
     : bytesOf(session);
 };
 
-module.exports = {
-  TLSSocket, learn, release, startReading, clientSecure, serverSecure, handshakeError,
-  handshakeFailed, fillOnread, secureContextOf, contextOf,
-};
+module.exports = { TLSSocket };

@@ -195,6 +195,27 @@ test('new TLSSocket().connect(): an unconnected socket becomes secure', async (t
   await welcomed(socket);
 });
 
+test('the same socket connects once more: nothing of before counts', {
+  skip: builtin && 'the built-in cannot',
+}, async (t) => {
+  const { port } = await serve(t, 'native', {}, greet);
+  const socket = connect('native', port);
+  await welcomed(socket);
+  if (socket._handle) await once(socket, 'close');
+  socket.connect(port, HOST);
+  assert.strictEqual(socket.secureConnecting, true);
+  assert.strictEqual(socket.authorized, false);
+  await welcomed(socket);
+  assert.strictEqual(socket.authorized, true);
+});
+
+test('an address that is no server name is checked, and not asked for', async (t) => {
+  const { port } = await serve(t, 'native', {}, (socket) => socket.end(`${socket.servername}`));
+  const socket = tls.connect({ port, host: HOST, ca: keys().ca });
+  assert.strictEqual(String(await bytesOf(socket)), 'false');
+  assert.strictEqual(socket.authorized, true);
+});
+
 test('ref() and unref() are as a net.Socket’s', async (t) => {
   const { port } = await serve(t, 'native', {}, () => {});
   const socket = await connected('native', port);
