@@ -19,7 +19,7 @@ typedef struct scene {
   stage_t stage;
   duo_t duo;
   flow_t server;
-  unsigned finishes, closes;
+  unsigned finishes, errors, closes;
   size_t pending; /* when it finished */
   bool destroys;  /* in `finish` */
 } scene_t;
@@ -32,6 +32,12 @@ static void on_finish(sp_stream_t *stream) {
     sp_stream_destroy(stream);
 }
 
+static void on_error(sp_stream_t *stream, const sp_error_t *error) {
+  scene_t *scene = sp_stream_data(stream);
+  (void)error;
+  scene->errors++;
+}
+
 static void on_close(sp_stream_t *stream) {
   scene_t *scene = sp_stream_data(stream);
   scene->closes++;
@@ -39,7 +45,8 @@ static void on_close(sp_stream_t *stream) {
 }
 
 static void open_scene(scene_t *scene) {
-  static const sp_stream_events_t events = {.finish = on_finish, .close = on_close};
+  static const sp_stream_events_t events = {
+      .finish = on_finish, .error = on_error, .close = on_close};
   *scene = (scene_t){0};
   stage_open(&scene->stage);
   duo_meet(&scene->duo, &scene->stage, SP_OPTIONS(.half_open = SP_YES),
@@ -143,6 +150,24 @@ static void test_peer_gone_after_its_end(void **state) {
   close_scene(&scene);
 }
 
+/* Nor does it while the peer's end is still on its way, which tells how the peer left. */
+static void test_peer_gone_before_its_end_is_read(void **state) {
+  (void)state;
+  scene_t scene;
+  open_scene(&scene);
+  sp_stream_resume(scene.duo.client);
+  syscalls_set_fault(refuse_writes);
+  sp_stream_end(scene.duo.client);
+  STAGE_UNTIL(&scene.stage, scene.finishes);
+  syscalls_set_fault(NULL);
+  assert_int_equal(scene.closes, 0);
+  sp_stream_end(scene.duo.accepted);
+  STAGE_UNTIL(&scene.stage, scene.closes);
+  assert_int_equal(scene.finishes, 1);
+  assert_int_equal(scene.errors, 0);
+  close_scene(&scene);
+}
+
 /* -- flush ------------------------------------------------------------------------------------- */
 
 static void test_flush_before_destroy(void **state) {
@@ -173,6 +198,7 @@ int main(void) {
       cmocka_unit_test(test_destroy_within),
       cmocka_unit_test(test_an_end_that_a_pipe_passed_on),
       cmocka_unit_test(test_peer_gone_after_its_end),
+      cmocka_unit_test(test_peer_gone_before_its_end_is_read),
       cmocka_unit_test(test_flush_before_destroy),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

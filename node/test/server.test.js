@@ -353,3 +353,21 @@ test('a cluster’s workers serve one port', async () => {
     [path.join(__dirname, 'support', 'cluster.js'), file, keyPath, certPath, caPath]);
   assert.strictEqual(stdout, '4 connections, 2 workers, 1 set of ticket keys\n');
 });
+
+test('a client that leaves at once is no error of the server’s that ends', async (t) => {
+  const wrong = [];
+  const server = tls.createServer(identity(), (socket) => {
+    socket.on('error', (error) => wrong.push(error.code));
+    socket.end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  for (let i = 0; i < 50; i++) {
+    const socket = tls.connect({ port, host: '127.0.0.1', ca: keys().ca }, () => socket.destroy());
+    await once(socket, 'close');
+  }
+  server.close();
+  await once(server, 'close');
+  assert.deepStrictEqual(wrong, []);
+});

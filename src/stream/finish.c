@@ -39,6 +39,23 @@ void sp__stream_fail_transport(sp_stream_t *stream, int status, const char *doin
   sp__stream_fail(stream, &error);
 }
 
+/* Whether the peer took all that was written, and did not wait for our end. */
+static bool lost_only_our_end(const sp_stream_t *stream) {
+  return stream->ending && stream->pair->ended && !stream->sent.first &&
+         sp__stream_is_all_passed(stream);
+}
+
+/* How the peer left is for reading to tell: its own end may be there unread. */
+void sp__stream_fail_writing(sp_stream_t *stream, int status) {
+  if (stream->in_ended || !lost_only_our_end(stream)) {
+    sp__stream_fail_transport(stream, status, "writing");
+    return;
+  }
+  stream->broken = stream->unheard = true;
+  sp__stream_update_reading(stream);
+  sp__stream_put_off(stream);
+}
+
 void sp__stream_tell_secure(sp_stream_t *stream, int status) {
   if (stream->told)
     return;
@@ -114,6 +131,8 @@ static void tell_drained(sp_stream_t *stream) {
 }
 
 static bool is_all_sent(const sp_stream_t *stream) {
+  if (stream->unheard)
+    return true;
   bool said = stream->cut ? stream->secure && !stream->queue.first : stream->pair->ended;
   return said && !stream->pair->ahead && !stream->full;
 }

@@ -101,6 +101,7 @@ struct sp_stream {
   bool failed : 1;    /* `error` is set */
   bool failure_told : 1;
   bool broken : 1;  /* the transport failed: nothing goes in or out any more */
+  bool unheard : 1; /* our end could not be sent any more: the peer's is still awaited */
   bool over : 1;    /* it did when there was nothing to lose: `close` follows without an error */
   bool closing : 1; /* the transport is being closed */
   bool unref : 1;   /* sp_stream_unref was called */
@@ -146,6 +147,7 @@ void sp__stream_tell_writes(sp_stream_t *stream);
 /* finish.c */
 void sp__stream_fail(sp_stream_t *stream, const sp_error_t *error);
 void sp__stream_fail_transport(sp_stream_t *stream, int status, const char *doing);
+void sp__stream_fail_writing(sp_stream_t *stream, int status);
 void sp__stream_ended(sp_stream_t *stream, int status); /* the peer's direction */
 void sp__stream_finish(sp_stream_t *stream);            /* goes as far towards `close` as it can */
 void sp__stream_tell_secure(sp_stream_t *stream, int status);

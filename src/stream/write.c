@@ -177,7 +177,7 @@ void sp__stream_has_room(sp_stream_t *stream, size_t n, int status) {
   stream->full = false;
   sp__loop_enter(loop);
   if (status < 0) {
-    sp__stream_fail_transport(stream, status, "writing");
+    sp__stream_fail_writing(stream, status);
   } else {
     sp_pair_encrypted_sent(stream->pair, n);
     settle_sent(stream);
@@ -196,7 +196,7 @@ static void await_room(sp_stream_t *stream) {
     return;
   int status = stream->transport->await_room(stream, bytes, n);
   if (status < 0)
-    sp__stream_fail_transport(stream, status, "writing");
+    sp__stream_fail_writing(stream, status);
   else
     stream->full = true;
 }
@@ -228,7 +228,7 @@ static void pump(sp_stream_t *stream) {
       break; /* nothing was ahead, nothing moved: done, or not secure yet */
   } while (gave == 1 && status == 0 && stream->queue.first);
   if (gave < 0) {
-    sp__stream_fail_transport(stream, gave, "writing");
+    sp__stream_fail_writing(stream, gave);
     return;
   }
   if (status < 0)
@@ -342,7 +342,7 @@ static size_t push_at_once(sp_stream_t *stream, const uint8_t *bytes, size_t n) 
     gave = give(stream);
   } while (gave == 1 && took && done < n);
   if (gave < 0)
-    sp__stream_fail_transport(stream, gave, "writing");
+    sp__stream_fail_writing(stream, gave);
   sp__stream_flush_lent(stream);
   return done;
 }
