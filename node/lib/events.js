@@ -75,7 +75,9 @@ function onwrite(status) {
 }
 
 function onended(status) {
-  done(this, status < 0 ? fromStatus(status, 'shutdown') : null);
+  if (status < 0) done(this, fromStatus(status, 'shutdown'));
+  else if (this.transport) this.transport.finish(() => done(this, null));
+  else done(this, null);
 }
 
 function onerror() {

@@ -208,6 +208,7 @@ TLSSocket.prototype._destroy = function _destroy(error, callback) {
   this[is.write] = this[is.held] = null;
   if (pending) process.nextTick(pending, error || coded('ERR_STREAM_DESTROYED'));
   if (!this._handle && this[is.raw]) this[is.raw].destroy();
+  this[is.transport]?.abandon();
   net.Socket.prototype._destroy.call(this, error, callback);
 };
 

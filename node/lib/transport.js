@@ -52,7 +52,7 @@ class Transport {
     this.socket = socket;
     this.duplex = duplex;
     this.stream = null;
-    this.full = this.heardEnd = this.closing = this.gone = false;
+    this.full = this.heardEnd = this.closing = this.gone = this.told = false;
     duplex.on('drain', () => this.room());
     duplex.on('error', (error) => this.failed(error));
     duplex.on('close', () => this.closed());
@@ -98,7 +98,7 @@ class Transport {
     // What came before an end is still to be read.
     if (this.heardEnd && !socket.readableEnded) socket.once('end', () => socket.destroy());
     else socket.destroy();
-    if (this.closing) this.stream.transportClosed();
+    if (this.closing) this.tell();
   }
 
   // -- from C --
@@ -119,17 +119,41 @@ class Transport {
     if (!this.duplex.destroyed && !this.duplex.writableEnded) this.duplex.end();
   }
 
+  /** Ends the Duplex, and calls back once it has passed on all that it was given: a destroy()
+   * before that would drop it. */
+  finish(callback) {
+    const { duplex } = this;
+    this.end();
+    if (duplex.destroyed || duplex.writableFinished) callback();
+    else duplex.once('finish', callback);
+  }
+
+  /** C needs the Duplex no more. What C ended in good order may still be on its way out of it. */
   close() {
     this.closing = true;
     const { duplex } = this;
+    const busy = duplex.writableEnded && !duplex.writableFinished && !duplex.destroyed;
+    if (busy && !this.socket.destroyed) duplex.once('finish', () => this.letGo());
+    else this.letGo();
+  }
+
+  letGo() {
+    if (this.gone && this.told) return;
+    const { duplex } = this;
     const announces = duplex instanceof net.Socket || duplex._readableState?.emitClose !== false;
-    if (this.gone || (duplex.destroyed && duplex.closed) || !announces) {
-      if (!this.gone) duplex.destroy();
-      this.gone = true;
-      this.stream.transportClosed();
-      return;
-    }
+    const silent = this.gone || (duplex.destroyed && duplex.closed) || !announces;
     duplex.destroy();
+    if (silent) this.tell();
+  }
+
+  tell() {
+    this.gone = this.told = true;
+    this.stream.transportClosed();
+  }
+
+  /** The socket was destroyed: nothing of it is waited for. */
+  abandon() {
+    if (this.closing) this.letGo();
   }
 }
 
