@@ -270,7 +270,7 @@ for (const transport of TRANSPORTS) {
       client.write(detachable);
       detach(detachable);
       client.write(resizable);
-      resizable.buffer.resize(0);
+      resizable.buffer.resize?.(0); // node 18 cannot
     });
   });
 }
