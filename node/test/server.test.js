@@ -36,6 +36,9 @@ async function hello(options) {
   assert.strictEqual(String(await bytesOf(socket)), 'hello');
 }
 
+// Node 18 tries only the first address of localhost.
+require('node:dns').setDefaultResultOrder('ipv4first');
+
 // -- listen() -------------------------------------------------------------------------------------
 
 const FORMS = {
