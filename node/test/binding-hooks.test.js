@@ -171,7 +171,7 @@ for (const version of [0x0303, 0x0304])
     if (version === 0x0303) policy.ciphers = 'PSK';
     const asked = [];
     const owner = { key };
-    unowned.onpskclient = function onpskclient(stream, hint) {
+    unowned.onpskclient = function onpskclient(stream) {
       assert.strictEqual(stream.owner, owner);
       return { identity: 'me', key: stream.owner.key };
     };
