@@ -357,7 +357,7 @@ test('a cluster’s workers serve one port', async () => {
   assert.strictEqual(stdout, '4 connections, 2 workers, 1 set of ticket keys\n');
 });
 
-test('a client that leaves at once is no error of the server’s that ends', async (t) => {
+test('a client that leaves at once is no error of the server’s that ends', async () => {
   const wrong = [];
   const server = tls.createServer(identity(), (socket) => {
     socket.on('error', (error) => wrong.push(error.code));
