@@ -43,8 +43,8 @@ typedef void (*sp_secure_cb)(sp_stream_t *stream, int status);
  *            sp_stream_end without half_open: then nothing of the peer's is awaited.
  *   drain    after a write answered 0: everything was passed on, go on writing. Not after
  *            sp_stream_end.
- *   finish   after sp_stream_end (also one that a pipe passed on): everything is with the transport,
- *            the close_notify included, or the peer had ended and is gone. Once; not for a stream
+ *   finish   after sp_stream_end (also one that a pipe passed on): everything is with the
+ * transport, the close_notify included, or the peer had ended and is gone. Once; not for a stream
  *            that failed or was destroyed before.
  *   timeout  no traffic for the idle time-out; the stream stays open: end or destroy it, or not.
  *   error    the stream failed after it was secure; `close` follows. At most once.
@@ -165,8 +165,8 @@ SP_EXTERN int sp_stream_send(sp_stream_t *stream, const void *bytes, size_t n);
 SP_EXTERN ssize_t sp_stream_try(sp_stream_t *stream, const void *bytes, size_t n);
 
 /*
- * Passes on now, as far as the transport takes it, what would leave at the end of the callback or in
- * the loop's next turn; before sp_stream_destroy for instance, which drops what is pending. Does
+ * Passes on now, as far as the transport takes it, what would leave at the end of the callback or
+ * in the loop's next turn; before sp_stream_destroy for instance, which drops what is pending. Does
  * nothing before the stream is secure, in a hook, and within a transport's `send`.
  */
 SP_EXTERN void sp_stream_flush(sp_stream_t *stream);

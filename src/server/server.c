@@ -159,9 +159,7 @@ int sp_server_port(const sp_server_t *server) {
   return sp_server_address(server, room, sizeof room, &port) == 0 ? port : 0;
 }
 
-int sp_server_fd(const sp_server_t *server) {
-  return server->listener ? server->listener->fd : -1;
-}
+int sp_server_fd(const sp_server_t *server) { return server->listener ? server->listener->fd : -1; }
 
 void sp_server_ref(sp_server_t *server) {
   if (!server->listener)
