@@ -68,7 +68,11 @@ static sp_context_t *server_context, *client_context;
 static void make_contexts(sp_protocol_t version) {
   const pki_t *pki = pki_default()->server;
   server_context =
-      context_made(SP_OPTIONS(.cert = pki->cert_pem, .hooks = {on_hello, on_name, on_alpn, on_sign},
+      context_made(SP_OPTIONS(.cert = pki->cert_pem,
+                              .hooks = {.client_hello = on_hello,
+                                        .server_name = on_name,
+                                        .alpn = on_alpn,
+                                        .sign = on_sign},
                               .hooks_data = (void *)(uintptr_t)pki, .max_version = version));
   client_context = context_made(SP_OPTIONS(.ca = SP_LIST(pki_default()->root->cert_pem),
                                            .alpn = SP_LIST("x"), .max_version = version));
