@@ -28,6 +28,7 @@
 #include <securepair/certificate.h>
 #include <securepair/context.h>
 #include <securepair/error.h>
+#include <securepair/make.h>
 #include <securepair/pair.h>
 #include <securepair/server.h>
 #include <securepair/stream.h>

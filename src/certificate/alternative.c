@@ -56,7 +56,7 @@ static const char *value_of(sp_certificate_t *view, GENERAL_NAME *name, sp_name_
   return sp__view_escaped(view, ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
 }
 
-static int copy_names(sp_certificate_t *view, const GENERAL_NAMES *names) {
+int sp__view_copy_names(sp_certificate_t *view, const GENERAL_NAMES *names) {
   size_t count = (size_t)sk_GENERAL_NAME_num(names);
   sp_name_t *list = sp__view_alloc(view, (count + 1) * sizeof *list);
   if (!list)
@@ -76,7 +76,7 @@ static int copy_names(sp_certificate_t *view, const GENERAL_NAMES *names) {
 
 int sp__view_fill_names(sp_certificate_t *view) {
   GENERAL_NAMES *names = X509_get_ext_d2i(view->x509, NID_subject_alt_name, NULL, NULL);
-  int status = names ? copy_names(view, names) : 0;
+  int status = names ? sp__view_copy_names(view, names) : 0;
   GENERAL_NAMES_free(names);
   return status;
 }

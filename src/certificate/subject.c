@@ -11,7 +11,7 @@
 #define LINE_FLAGS                                                                                 \
   (XN_FLAG_RFC2253 & ~(unsigned long)(ASN1_STRFLGS_ESC_CTRL | ASN1_STRFLGS_ESC_MSB))
 
-static const char *line(sp_certificate_t *view, const X509_NAME *name) {
+const char *sp__view_name_line(sp_certificate_t *view, const X509_NAME *name) {
   BIO *bio = BIO_new(BIO_s_mem());
   if (!bio)
     return NULL;
@@ -67,8 +67,8 @@ static int fill_side(sp_certificate_t *view, sp_name_side_t side, const X509_NAM
 int sp__view_fill_subjects(sp_certificate_t *view) {
   const X509_NAME *subject = X509_get_subject_name(view->x509);
   const X509_NAME *issuer = X509_get_issuer_name(view->x509);
-  view->subject = line(view, subject);
-  view->issuer = line(view, issuer);
+  view->subject = sp__view_name_line(view, subject);
+  view->issuer = sp__view_name_line(view, issuer);
   if (!view->subject || !view->issuer || fill_side(view, SP_SUBJECT, subject) < 0)
     return -ENOMEM;
   return fill_side(view, SP_ISSUER, issuer);

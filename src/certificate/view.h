@@ -5,6 +5,8 @@
 
 #include <stdatomic.h>
 
+#include <openssl/x509v3.h>
+
 #include "certificate/certificate.h"
 
 struct sp_certificate {
@@ -42,5 +44,10 @@ int64_t sp__time_of(const ASN1_TIME *time);
 /* The parts of sp__view_fill that have a file of their own. The same results. */
 int sp__view_fill_subjects(sp_certificate_t *view); /* subject.c */
 int sp__view_fill_names(sp_certificate_t *view);    /* alternative.c */
+
+/* The same for what is not in a certificate: a name on one line (NULL: no memory), and the names of
+ * an extension. */
+const char *sp__view_name_line(sp_certificate_t *view, const X509_NAME *name);
+int sp__view_copy_names(sp_certificate_t *view, const GENERAL_NAMES *names);
 
 #endif
