@@ -497,7 +497,10 @@ static void test_extensions_that_are_asked_for(void **state) {
                              NID_subject_key_identifier};
   for (size_t i = 0; i < sizeof nids / sizeof *nids; i++)
     assert_true(X509_get_ext_by_NID(sp_certificate_x509(certificate), nids[i], -1) >= 0);
-  size_t count;
+  size_t count, n;
+  const uint8_t *der = sp_certificate_der(certificate, &n);
+  assert_non_null(memmem(der, n, "http://a.example/crl", 20));
+  assert_non_null(memmem(der, n, "http://a.example/ocsp", 21));
   (void)sp_certificate_extended_usages(certificate, &count);
   assert_int_equal(count, 2);
   sp_certificate_release(certificate);

@@ -122,6 +122,7 @@ static int add_crl_url(X509 *x509, const char *url, sp_error_t *why) {
   bool fine = points && point && names && (point->distpoint = DIST_POINT_NAME_new()) &&
               sk_GENERAL_NAME_push(names, name);
   if (fine) {
+    point->distpoint->type = 0; /* the full name */
     point->distpoint->name.fullname = names;
     names = NULL;
     name = NULL;
