@@ -1,4 +1,4 @@
-/* Making private keys, requests, certificates and revocation lists. */
+/* Making private keys, requests, certificates and revocation lists; sp_make(3) is its page. */
 #ifndef SECUREPAIR_MAKE_H
 #define SECUREPAIR_MAKE_H
 
