@@ -481,7 +481,7 @@ static void check_idle(sp_protocol_t version) {
   openssls = (allocations_held(OPENSSLS) - openssls) / IDLE;
   print_message("idle connection 1.%c: %zu bytes ours, %zu the uv handle, %zu OpenSSL's\n",
                 version == SP_TLS1_2 ? '2' : '3', ours, sizeof(uv_tcp_t), openssls);
-  assert_in_range(ours, 1, 750);
+  assert_in_range(ours, 1, 720);
   assert_in_range(openssls, 1, 20 * KB);
   uv_sem_post(&go);
   close_scene(&scene);

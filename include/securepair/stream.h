@@ -67,7 +67,9 @@ typedef struct sp_stream_events {
 } sp_stream_events_t;
 
 /* Sets the events (copied; NULL: none) and the stream's data pointer. Any time before `close`;
- * usually right after sp_connect, or in a server's secure callback. */
+ * usually right after sp_connect, or in a server's secure callback. The first call on a stream
+ * always succeeds; a later one without memory leaves the events as they were, and the stream fails
+ * with UV_ENOMEM. A loop keeps equal tables once. */
 SP_EXTERN void sp_stream_on(sp_stream_t *stream, const sp_stream_events_t *events, void *data);
 SP_EXTERN void sp_stream_set_data(sp_stream_t *stream, void *data);
 SP_EXTERN void *sp_stream_data(const sp_stream_t *stream);

@@ -112,8 +112,8 @@ static void tell_failure(sp_stream_t *stream) {
   bool was_secure = stream->told;
   sp__stream_tell_secure(stream, stream->error->status);
   sp__stream_tell_writes(stream);
-  if (was_secure && !stream->closing && stream->events.error)
-    stream->events.error(stream, stream->error);
+  if (was_secure && !stream->closing && stream->events->error)
+    stream->events->error(stream, stream->error);
   if (!stream->closing && (stream->broken || !stream->io))
     sp__stream_close(stream);
 }
@@ -126,8 +126,8 @@ static void tell_drained(sp_stream_t *stream) {
   if (!stream->need_drain || !stream->secure || stream->ending || stream->closing)
     return;
   stream->need_drain = false;
-  if (stream->events.drain)
-    stream->events.drain(stream);
+  if (stream->events->drain)
+    stream->events->drain(stream);
 }
 
 static bool is_all_sent(const sp_stream_t *stream) {
@@ -142,8 +142,8 @@ static bool is_finished(const sp_stream_t *stream) { return stream->ending && is
 /* Once: the FIN follows at once, or the peer did not wait for our end. */
 static void tell_finished(sp_stream_t *stream) {
   bool finished = stream->over ? stream->ending : is_finished(stream);
-  if (!stream->fin && finished && stream->events.finish)
-    stream->events.finish(stream);
+  if (!stream->fin && finished && stream->events->finish)
+    stream->events->finish(stream);
 }
 
 static void finalize(sp_stream_t *stream);
@@ -165,8 +165,8 @@ void sp__stream_finish(sp_stream_t *stream) {
 
 void sp__stream_ended(sp_stream_t *stream, int status) {
   stream->in_ended = true;
-  if (stream->events.end)
-    stream->events.end(stream, status);
+  if (stream->events->end)
+    stream->events->end(stream, status);
   if (stream->closing)
     return;
   sp_stream_t *to = stream->pipe_open ? NULL : stream->pipe_to;
@@ -203,8 +203,8 @@ static void finalize(sp_stream_t *stream) {
   if (stream->over)
     tell_finished(stream);
   sp__relay_gone(stream, status);
-  if (stream->events.close)
-    stream->events.close(stream);
+  if (stream->events->close)
+    stream->events->close(stream);
   if (stream->maker)
     stream->maker->gone(stream);
   sp__stream_free(stream);

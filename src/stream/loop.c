@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "stream/events.h"
 #include "stream/stream.h"
 
 #define SWEEP_EVERY 250 /* milliseconds: twice this long quiet, and the record buffers go */
@@ -70,6 +71,7 @@ static void free_loop(sp__loop_t *loop) {
     sp__wipe(chunk->bytes, sizeof chunk->bytes);
     sp__free(chunk);
   }
+  sp__events_free_spare(loop);
   sp__wipe(loop->clear, sizeof loop->clear);
   sp__wipe(loop->gather, sizeof loop->gather);
   sp__free(loop);

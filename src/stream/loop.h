@@ -56,6 +56,8 @@ typedef struct sp__loop {
   uv_timer_t timer, sweep;
   struct sp__chunk *chunks; /* spare ones */
   unsigned chunk_count;
+  struct sp__table *tables, *spare_tables; /* of events */
+  unsigned spare_count;
   uint8_t in[SP__SLAB];       /* what a socket gave */
   uint8_t out[SP_PAIR_AHEAD]; /* what a socket is to take */
   uint8_t clear[SP__CLEAR];   /* decrypted */

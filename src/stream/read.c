@@ -16,7 +16,7 @@ bool sp__stream_is_flowing(const sp_stream_t *stream) {
     return false;
   if (stream->ending && !stream->half_open)
     return true; /* what comes after our end is dropped, but the peer's end is awaited */
-  return stream->flowing || stream->pipe_to || stream->events.data || sp__relay_takes_data(stream);
+  return stream->flowing || stream->pipe_to || stream->events->data || sp__relay_takes_data(stream);
 }
 
 static bool wants_transport(const sp_stream_t *stream) {
@@ -45,17 +45,17 @@ static void deliver(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
     sp__pipe_pass(stream, bytes, n);
   else if (sp__relay_takes_data(stream))
     sp__relay_pass(stream, bytes, n);
-  else if (stream->events.data)
-    stream->events.data(stream, bytes, n);
+  else if (stream->events->data)
+    stream->events->data(stream, bytes, n);
 }
 
 /* Where the next cleartext goes: the program's room, if it has some for its `data`. */
 static uint8_t *find_room(sp_stream_t *stream, size_t *size) {
   *size = SP__CLEAR;
-  if (!stream->events.room || !stream->events.data || stream->pipe_to || drops_cleartext(stream) ||
-      sp__relay_takes_data(stream))
+  if (!stream->events->room || !stream->events->data || stream->pipe_to ||
+      drops_cleartext(stream) || sp__relay_takes_data(stream))
     return stream->loop->clear;
-  uint8_t *room = stream->events.room(stream, size);
+  uint8_t *room = stream->events->room(stream, size);
   if (room && *size)
     return room;
   *size = SP__CLEAR;

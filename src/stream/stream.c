@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "pair/pair.h"
+#include "stream/events.h"
 
 #define HANDSHAKE_TIMEOUT 30000
 #define HIGH_WATER 65536u
@@ -50,6 +51,10 @@ sp_stream_t *sp__stream_new(sp__loop_t *loop, sp_secure_cb on_secure,
   sp_stream_t *stream = sp__zalloc(sizeof *stream);
   if (!stream)
     return NULL;
+  if (!(stream->events = sp__events_new(loop))) {
+    sp__free(stream);
+    return NULL;
+  }
   sp__loop_retain(loop);
   stream->loop = loop;
   stream->on_secure = on_secure;
@@ -81,6 +86,7 @@ void sp__stream_free(sp_stream_t *stream) {
   sp__free(stream->rest);
   if (stream->error != &sp__memory_error)
     sp__free(stream->error);
+  sp__events_release(stream->loop, stream->events);
   sp__loop_release(stream->loop);
   sp__free(stream);
 }
@@ -129,8 +135,8 @@ static void on_idle_time(sp_stream_t *stream) {
     return;
   }
   stream->idle_told = true;
-  if (stream->events.timeout)
-    stream->events.timeout(stream);
+  if (stream->events->timeout)
+    stream->events->timeout(stream);
 }
 
 static void on_deadline(sp__deadline_t *deadline) {
@@ -194,8 +200,9 @@ void sp__stream_cool(sp__loop_t *loop) {
 /* -- settings and facts ------------------------------------------------------------------------ */
 
 void sp_stream_on(sp_stream_t *stream, const sp_stream_events_t *events, void *data) {
-  stream->events = events ? *events : (sp_stream_events_t){0};
   stream->data = data;
+  if (!sp__events_set(stream->loop, &stream->events, events))
+    sp__stream_fail(stream, &sp__memory_error);
   sp__stream_put_off(stream); /* a listener for data may set it flowing */
 }
 

@@ -55,7 +55,7 @@ struct sp_stream {
   struct sp_server *server; /* that it came from */
   sp__list_t sibling;       /* among the server's streams */
   sp_secure_cb on_secure;
-  sp_stream_events_t events;
+  const sp_stream_events_t *events; /* events.h; never NULL */
   sp_error_t *error;
   sp__work_t work;
   sp__list_t warm;
