@@ -177,6 +177,10 @@ typedef struct sp_options {
   /* for suites with DHE: PEM text, at least 2048 bits, or "auto". Not given: a server has none */
   const char *dhparam;
   uint64_t openssl_options; /* SSL_OP_... in addition */
+  /* records under one key of AES, in either direction (RFC 8446 5.5, RFC 9325 4.4): before there
+   * are more, TLS 1.3 goes on with new keys, and a connection of TLS 1.2 ends with SP_EKEYUSED.
+   * Default and most: SP_KEY_RECORDS. ChaCha20 has no such limit */
+  uint64_t key_records;
 
   /* -- pair, connect, server: one connection ------------------------------------------------- */
   sp_context_t *context;   /* a ready context in place of all the above; it is retained */
@@ -214,6 +218,9 @@ typedef struct sp_options {
   int accepts_per_turn;    /* of the loop; default 8 */
   int handshakes_per_turn; /* default 4 */
 } sp_options_t;
+
+/* Records for `key_records`: below 2^24.5, with some to spare for what is not counted. */
+#define SP_KEY_RECORDS 23720000u
 
 #define SP_OPTIONS(...) (&(const sp_options_t){.size = sizeof(sp_options_t), __VA_ARGS__})
 

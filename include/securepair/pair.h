@@ -217,6 +217,15 @@ SP_EXTERN bool sp_pair_ephemeral_key(const sp_pair_t *pair, const char **type, c
 /* The cipher suite's name in its RFC: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"; "" as above. */
 SP_EXTERN const char *sp_pair_cipher_standard_name(const sp_pair_t *pair);
 
+/*
+ * TLS 1.3: what we send from now on is encrypted with a new key (RFC 8446 4.6.3), and with
+ * `peers_too` the peer is asked to do likewise for what it sends. The library does both by itself
+ * in time (see `key_records`). More than 10 in a second, or 32 without data in between, is what
+ * this library does not accept from a peer. Returns 0; SP_EOPTION: not secure yet, or TLS 1.2;
+ * SP_EENDED after sp_pair_end; SP_EREENTRY; the sticky error.
+ */
+SP_EXTERN int sp_pair_update_key(sp_pair_t *pair, bool peers_too);
+
 /* Sends records of at most n bytes of cleartext, 512 to 16384. Returns 0; SP_EOPTION. */
 SP_EXTERN int sp_pair_set_max_fragment(sp_pair_t *pair, size_t n);
 

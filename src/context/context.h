@@ -31,8 +31,9 @@ struct sp_context {
   /* what SSL_set_SSL_CTX leaves as it was and sp__context_apply must set */
   char *groups, *sigalgs, *suites;
   int min_version, max_version;
-  uint8_t trusted[32]; /* a digest of what is in the SSL_CTX's store */
-  uint8_t policy[32];  /* a digest of what decides about a peer */
+  uint32_t key_records; /* under one key */
+  uint8_t trusted[32];  /* a digest of what is in the SSL_CTX's store */
+  uint8_t policy[32];   /* a digest of what decides about a peer */
 };
 
 /*

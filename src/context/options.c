@@ -129,6 +129,13 @@ static int check_sessions(const sp_options_t *o, sp_error_t *why) {
   return 0;
 }
 
+static int check_lifetime(const sp_options_t *o, sp_error_t *why) {
+  if (o->key_records > SP_KEY_RECORDS)
+    return sp__fail(why, SP_EOPTION, SP_US, "key_records: more than %u are not safe",
+                    SP_KEY_RECORDS);
+  return 0;
+}
+
 int sp__options_check(const sp_options_t *o, sp_error_t *why) {
   const sp_identity_t own = {.key = o->key,
                              .key_file = o->key_file,
@@ -151,5 +158,7 @@ int sp__options_check(const sp_options_t *o, sp_error_t *why) {
     status = check_one_of("trust", o->trust, "ca", o->ca || o->ca_files, why);
   if (!status)
     status = check_sessions(o, why);
+  if (!status)
+    status = check_lifetime(o, why);
   return status;
 }

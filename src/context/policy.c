@@ -218,7 +218,8 @@ static int load_flags(sp_context_t *context, const sp_options_t *options, sp_err
                                    "max_version leave");
 }
 
-static void load_choices(const sp_context_t *context, const sp_options_t *options) {
+static void load_choices(sp_context_t *context, const sp_options_t *options) {
+  context->key_records = options->key_records ? (uint32_t)options->key_records : SP_KEY_RECORDS;
   bool tickets = options->tickets != SP_NO;
   SSL_CTX_set_num_tickets(context->ssl_ctx, tickets);
   if (!tickets)

@@ -90,7 +90,7 @@ static void say_begin(sp_error_t *error, const sp_pair_t *pair) {
 
 static void say_not_tls(sp_error_t *error, const sp_pair_t *pair) {
   bool client = pair->role == SP_CLIENT;
-  if (looks_like_tls(pair))
+  if (pair->secure || looks_like_tls(pair))
     sp__fail(error, SP_EPROTOCOL, SP_PEER, "a TLS record has a wrong version number");
   else if (begins(pair, "HTTP/"))
     sp__fail(error, SP_EHTTP, SP_PEER, "the server speaks plain HTTP on this port");
@@ -146,7 +146,10 @@ static const struct {
      "the peer sent a record that does not belong here"},
     {SSL_R_TOO_MANY_KEY_UPDATES, SP_EPROTOCOL, SP_PEER,
      "the peer sends one key update after another"},
-    {SSL_R_TOO_MANY_WARN_ALERTS, SP_EPROTOCOL, SP_PEER, "the peer sends one warning after another"},
+    {SSL_R_TOO_MANY_WARN_ALERTS, SP_EPROTOCOL, SP_PEER,
+     "the peer sent 5 warnings in a row, more than are put up with"},
+    {SSL_R_RECORD_TOO_SMALL, SP_EPROTOCOL, SP_PEER,
+     "the peer sent more than 32 empty records in a row"},
 };
 
 /* A record too short to hold its own tag: some versions of libssl leave the refusal to the cipher.

@@ -126,7 +126,7 @@ static int swap_context(sp_pair_t *pair) {
   pair->swapped = false;
   if (!SSL_set_SSL_CTX(pair->ssl, pair->context->ssl_ctx))
     return SP_ECRYPTO;
-  return sp__context_apply(pair->context, pair->ssl, pair->role, true);
+  return sp__context_apply(pair->context, pair->ssl, (sp_role_t)pair->role, true);
 }
 
 static int refuse(sp_pair_t *pair, int status, int *alert) {
@@ -254,7 +254,7 @@ int sp_pair_use_protocol(sp_pair_t *pair, const char *protocol, size_t n) {
   return 0;
 }
 
-void sp_pair_refuse(sp_pair_t *pair, int alert) { pair->refuse = alert; }
+void sp_pair_refuse(sp_pair_t *pair, int alert) { pair->refuse = (int16_t)alert; }
 
 /* OpenSSL does these for a context as a whole. */
 int sp__hooks_check(const sp_hooks_t *hooks, const sp_context_t *context, sp_error_t *why) {

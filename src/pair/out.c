@@ -118,4 +118,6 @@ void sp_pair_encrypted_sent(sp_pair_t *pair, size_t n) {
     (void)sp__pair_drive(pair);
   else if (pair->ending && !pair->ended)
     (void)sp_pair_end(pair);
+  else if (SSL_in_init(pair->ssl) && sp__pair_enter(pair) == 0)
+    (void)sp__pair_leave(pair, sp__pair_push(pair));
 }

@@ -110,13 +110,6 @@ static int set_name(sp_pair_t *pair, const char *name, sp_error_t *why) {
   return 0;
 }
 
-static void on_info(const SSL *ssl, int where, int value) {
-  if ((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT && value >> 8 == SSL3_AL_FATAL) {
-    sp_pair_t *pair = SSL_get_app_data(ssl);
-    pair->alert = value & 0xff;
-  }
-}
-
 static int make_engine(sp_pair_t *pair, sp_error_t *why) {
   BIO *bio = sp__pair_bio(pair);
   if (bio)
@@ -128,14 +121,14 @@ static int make_engine(sp_pair_t *pair, sp_error_t *why) {
   SSL_set_bio(pair->ssl, bio, bio);
   if (!SSL_set_app_data(pair->ssl, pair))
     return sp__fail_memory(why);
-  SSL_set_info_callback(pair->ssl, on_info);
+  SSL_set_info_callback(pair->ssl, sp__pair_watch);
   if (pair->role == SP_CLIENT)
     SSL_set_connect_state(pair->ssl);
   else
     SSL_set_accept_state(pair->ssl);
   if (pair->context->is_signed_by_hook && pair->role == SP_CLIENT)
     SSL_set_mode(pair->ssl, SSL_MODE_ASYNC); /* a server: after its other hooks, see hello.c */
-  int status = sp__context_apply(pair->context, pair->ssl, pair->role, false);
+  int status = sp__context_apply(pair->context, pair->ssl, (sp_role_t)pair->role, false);
   if (status < 0)
     return sp__fail(why, status, SP_US, "OpenSSL refused the context's policy");
   return 0;
@@ -185,7 +178,7 @@ static int make_with(sp_pair_t **made, sp_context_t *context, sp_role_t role,
     return sp__fail_memory(why);
   pair->handler = &handler;
   pair->context = sp_context_retain(context);
-  pair->role = role;
+  pair->role = (uint8_t)role;
   pair->check_name = options->check_name != SP_NO;
   pair->alert = pair->refuse = -1;
   ERR_clear_error();
@@ -258,5 +251,5 @@ void sp_pair_release_buffers(sp_pair_t *pair) {
 void sp_pair_set_data(sp_pair_t *pair, void *data) { pair->data = data; }
 void *sp_pair_data(const sp_pair_t *pair) { return pair->data; }
 SSL *sp_pair_ssl(const sp_pair_t *pair) { return pair->ssl; }
-sp_role_t sp_pair_role(const sp_pair_t *pair) { return pair->role; }
+sp_role_t sp_pair_role(const sp_pair_t *pair) { return (sp_role_t)pair->role; }
 sp_context_t *sp_pair_context(const sp_pair_t *pair) { return pair->context; }

@@ -42,6 +42,17 @@ typedef struct sp__pair_hooks {
   void *data;
 } sp__pair_hooks_t;
 
+/* What happened inside of the engine and is looked at when it returns. */
+enum { SP__NEWS_FLOOD = 1 };
+
+/* What a peer sends that is no data, once secure. */
+typedef struct sp__tide {
+  uint32_t read_left; /* records until the peer is asked for a new key; 0: no limit */
+  uint16_t second;    /* of the monotonic clock, in which there were */
+  uint8_t in_second;  /* so many */
+  uint8_t in_row;     /* without data in between */
+} sp__tide_t;
+
 struct sp_pair {
   const sp__handler_t *handler; /* first: OpenSSL's callbacks find it by SSL_get_app_data */
   SSL *ssl;
@@ -58,7 +69,10 @@ struct sp_pair {
   /* encrypted in: the caller's, borrowed */
   const uint8_t *in;
   size_t in_left;
-  uint8_t first[8]; /* the first bytes that came, to tell what speaks there if it is not TLS */
+  union {
+    uint8_t first[8]; /* until secure: what came first, to tell what speaks there if not TLS */
+    sp__tide_t tide;
+  };
 
   /* encrypted out: blocks first, then the lent memory */
   sp__block_t *blocks, *last;
@@ -81,11 +95,12 @@ struct sp_pair {
   sp_context_t *(*lookup)(void *owner, const char *name); /* the server's table of names */
 
   long verify;
-  int alert;  /* fatal alert that was sent; -1: none */
-  int refuse; /* alert for a hook that fails; -1: the usual one */
-  int answer; /* status that a hook answered or was resumed with */
-  sp_role_t role;
-  uint8_t waiting, stage, staple;
+  uint32_t write_left; /* records until our key is renewed; 0: no limit */
+  int answer;          /* status that a hook answered or was resumed with */
+  int16_t alert;       /* fatal alert that was sent; -1: none */
+  int16_t refuse;      /* alert for a hook that fails; -1: the usual one */
+  uint8_t role;        /* sp_role_t */
+  uint8_t waiting, stage, staple, news;
   bool secure, check_name, peer_ended, truncated, transport_ended;
   bool read_blocked;  /* what reading has to answer, a key update, waits for room */
   bool ending, ended; /* sp_pair_end was called; its close_notify is out as a whole */
@@ -95,6 +110,12 @@ struct sp_pair {
 
 /* port.c: one step of the handshake. Returns 0 or the sticky error. */
 int sp__pair_drive(sp_pair_t *pair);
+
+/* ... and one after the handshake: sends what the engine has to send, and reads nothing. */
+int sp__pair_push(sp_pair_t *pair);
+
+/* A close_notify, before the engine is left for good. */
+void sp__pair_say_goodbye(sp_pair_t *pair);
 
 /* How much cleartext the room that is left would hold as one record. */
 size_t sp__pair_record_room(const sp_pair_t *pair);
@@ -116,6 +137,31 @@ void sp__pair_drop_blocks(sp_pair_t *pair);
 int sp__pair_fail(sp_pair_t *pair, int status, sp_party_t who, const char *text);
 int sp__pair_fail_engine(sp_pair_t *pair); /* from OpenSSL's error queue */
 int sp__pair_fail_early(sp_pair_t *pair);  /* the transport ended during the handshake */
+
+/* watch.c: what the engine tells while it works, and what follows from it when it is done: 0 or the
+ * sticky error. */
+void sp__pair_watch(const SSL *ssl, int where, int value);
+int sp__pair_take_news(sp_pair_t *pair);
+
+/* tide.c: counts messages that are no data; over a limit there is SP__NEWS_FLOOD. */
+void sp__tide_count(sp_pair_t *pair, bool costly);
+int sp__pair_cut_off(sp_pair_t *pair);
+
+/* renew.c: keys, from when the pair is secure; a record too many is answered with a new key or the
+ * connection's end. */
+void sp__pair_begin_keys(sp_pair_t *pair);
+void sp__pair_note_key(sp_pair_t *pair, bool ours); /* it is new */
+int sp__pair_renew_ours(sp_pair_t *pair);
+int sp__pair_renew_theirs(sp_pair_t *pair);
+
+static inline int sp__pair_count_written(sp_pair_t *pair) {
+  return pair->write_left && !--pair->write_left ? sp__pair_renew_ours(pair) : 0;
+}
+
+static inline int sp__pair_count_read(sp_pair_t *pair) {
+  pair->tide.in_row = 0;
+  return pair->tide.read_left && !--pair->tide.read_left ? sp__pair_renew_theirs(pair) : 0;
+}
 
 /* verdict.c */
 int sp__pair_verify(SSL *ssl, X509_STORE_CTX *store);

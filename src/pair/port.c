@@ -5,7 +5,7 @@
 #include "pair/pair.h"
 
 #define RECORD_MAX 16384u
-#define RECORD_OVERHEAD_1_3 22u /* header, content type, tag (RFC 8446 5.2) */
+#define RECORD_OVERHEAD_1_3 54u /* header, content type, tag (RFC 8446 5.2); and a key update */
 #define RECORD_OVERHEAD_1_2 96u /* with room for explicit IV, padding and MAC of any suite */
 #define RUNT 512u               /* less room than this at the end is not worth a record */
 
@@ -33,6 +33,7 @@ static int become_secure(sp_pair_t *pair) {
   if (status < 0)
     return status;
   pair->secure = true;
+  sp__pair_begin_keys(pair);
   sp__pair_tell_session(pair);
   return 0;
 }
@@ -97,7 +98,7 @@ static int read_result(sp_pair_t *pair, int result, int *status) {
   if (error == SSL_ERROR_ZERO_RETURN)
     pair->peer_ended = true;
   else if (error == SSL_ERROR_WANT_WRITE)
-    pair->read_blocked = true;
+    pair->read_blocked = pair->blocked = true;
   else if (error != SSL_ERROR_WANT_READ)
     *status = sp__pair_fail_engine(pair);
   else
@@ -110,9 +111,11 @@ static int read_records(sp_pair_t *pair, uint8_t *room, size_t size, size_t *got
   while (*got < size && !pair->peer_ended && (pair->in_left || SSL_pending(pair->ssl))) {
     size_t n = 0;
     int result = SSL_read_ex(pair->ssl, room + *got, size - *got, &n);
-    if (result == 1)
-      *got += n;
-    else if (!read_result(pair, result, &status))
+    *got += n;
+    if (pair->news && (status = sp__pair_take_news(pair)) < 0)
+      break;
+    if (result == 1 ? (status = sp__pair_count_read(pair)) < 0
+                    : !read_result(pair, result, &status))
       break;
   }
   return status;
@@ -128,6 +131,21 @@ static int send_end(sp_pair_t *pair) {
   }
   pair->blocked = false;
   return pair->ended ? 0 : blocked_or_failed(pair, result);
+}
+
+int sp__pair_push(sp_pair_t *pair) {
+  size_t left = pair->in_left;
+  pair->in_left = 0;
+  pair->blocked = false;
+  int result = SSL_do_handshake(pair->ssl);
+  pair->in_left = left;
+  int status = pair->news ? sp__pair_take_news(pair) : 0;
+  return status < 0 || result == 1 ? status : blocked_or_failed(pair, result);
+}
+
+void sp__pair_say_goodbye(sp_pair_t *pair) {
+  if (!pair->ended && !SSL_in_init(pair->ssl))
+    pair->ended = SSL_shutdown(pair->ssl) >= 0;
 }
 
 int sp_pair_cleartext_out(sp_pair_t *pair, void *room, size_t size, size_t *got) {
@@ -180,6 +198,8 @@ static int write_records(sp_pair_t *pair, const uint8_t *bytes, size_t n, size_t
     }
     pair->retry = 0;
     *took += wrote;
+    if ((result = sp__pair_count_written(pair)) < 0)
+      return result;
   }
   return 0;
 }

@@ -1,0 +1,284 @@
+/* What a peer may send that is no data, and how much of it: FAULTS W17, W18, W19, W21, W22. Each
+ * for a server and for a client. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <openssl/ssl.h>
+
+#include "support/couple.h"
+#include "support/forge.h"
+#include "support/pki.h"
+
+static const manner_t plainly = {0};
+static const sp_protocol_t versions[] = {SP_TLS1_2, SP_TLS1_3};
+
+/* Everything in both versions and both roles. */
+#define EACH(version, role)                                                                        \
+  for (size_t v_ = 0; v_ < 4; v_++)                                                                \
+    for (sp_protocol_t version = versions[v_ / 2], *once_ = &version; once_; once_ = NULL)         \
+      for (sp_role_t role = (sp_role_t)(v_ % 2), *once2_ = &role; once2_; once2_ = NULL)
+
+static side_t *side_of(couple_t *couple, sp_role_t role) {
+  return role == SP_CLIENT ? &couple->client : &couple->server;
+}
+
+static sp_role_t other(sp_role_t role) { return role == SP_CLIENT ? SP_SERVER : SP_CLIENT; }
+
+/* Forged records one by one, until the pair fails: how many it took. */
+static size_t flood(couple_t *couple, sp_role_t victim, uint8_t type, const void *bytes, size_t n) {
+  side_t *side = side_of(couple, victim);
+  for (size_t i = 0; i < 1000; i++) {
+    forge_record(couple, other(victim), type, bytes, n);
+    (void)side_offer(side, side->in.bytes + side->in.taken, wire_left(&side->in));
+    side->in.taken = side->in.size;
+    if (sp_pair_state(side->pair) & SP_PAIR_FAILED)
+      return i;
+  }
+  return 1000;
+}
+
+static void failed_with(couple_t *couple, sp_role_t victim, int alert, const char *words) {
+  const sp_error_t *error = sp_pair_error(side_of(couple, victim)->pair);
+  assert_int_equal(error->status, SP_EPROTOCOL);
+  assert_int_equal(error->who, SP_PEER);
+  if (error->alert != alert || !strstr(error->text, words))
+    fail_msg("alert %d: %s", error->alert, error->text);
+}
+
+/* The peer is told by the alert. */
+static void peer_hears(couple_t *couple, sp_role_t victim, int alert) {
+  side_t *peer = side_of(couple, other(victim));
+  side_collect(side_of(couple, victim), &plainly, &peer->in);
+  (void)side_offer(peer, peer->in.bytes + peer->in.taken, wire_left(&peer->in));
+  peer->in.taken = peer->in.size;
+  assert_int_equal(sp_pair_error(peer->pair)->status, SP_EALERT);
+  assert_int_equal(sp_pair_error(peer->pair)->alert, alert);
+}
+
+static void W17_empty_records(void **state) {
+  (void)state;
+  EACH(version, victim) {
+    couple_t couple;
+    forge_couple(&couple, version);
+    assert_int_equal(flood(&couple, victim, SSL3_RT_APPLICATION_DATA, NULL, 0), 32);
+    failed_with(&couple, victim, SSL_AD_UNEXPECTED_MESSAGE, "32 empty records");
+    peer_hears(&couple, victim, SSL_AD_UNEXPECTED_MESSAGE);
+    couple_free(&couple);
+  }
+}
+
+/* 32 in a row, then a byte, for ever. */
+static void W17_empty_records_between_data(void **state) {
+  (void)state;
+  EACH(version, victim) {
+    couple_t couple;
+    forge_couple(&couple, version);
+    side_t *side = side_of(&couple, victim);
+    for (size_t round = 0; round < 50; round++) {
+      for (size_t i = 0; i < 32; i++)
+        forge_record(&couple, other(victim), SSL3_RT_APPLICATION_DATA, NULL, 0);
+      uint8_t byte = side_byte(victim == SP_CLIENT ? 89 : 17, round);
+      forge_record(&couple, other(victim), SSL3_RT_APPLICATION_DATA, &byte, 1);
+      assert_int_equal(side_offer(side, side->in.bytes + side->in.taken, wire_left(&side->in)), 0);
+      side->in.taken = side->in.size;
+    }
+    assert_int_equal(side->got, 50);
+    assert_false(side->wrong);
+    couple_free(&couple);
+  }
+}
+
+static void W18_warnings(void **state) {
+  (void)state;
+  static const uint8_t user_canceled[] = {SSL3_AL_WARNING, SSL_AD_USER_CANCELLED};
+  EACH(version, victim) {
+    couple_t couple;
+    forge_couple(&couple, version);
+    assert_int_equal(flood(&couple, victim, SSL3_RT_ALERT, user_canceled, 2), 4);
+    failed_with(&couple, victim, SSL_AD_UNEXPECTED_MESSAGE, "5 warnings");
+    peer_hears(&couple, victim, SSL_AD_UNEXPECTED_MESSAGE);
+    couple_free(&couple);
+  }
+}
+
+/* -- key updates ------------------------------------------------------------------------------- */
+
+/* Updates until the victim fails; with data in between. How many it took. */
+static size_t flood_with_updates(couple_t *couple, sp_role_t victim, bool ask, size_t data) {
+  side_t *peer = side_of(couple, other(victim));
+  for (size_t i = 0; i < 200; i++) {
+    assert_int_equal(sp_pair_update_key(peer->pair, ask), 0);
+    peer->wanted += data;
+    couple_run(couple, &plainly);
+    if (sp_pair_state(side_of(couple, victim)->pair) & SP_PAIR_FAILED)
+      return i;
+  }
+  return 200;
+}
+
+/* A slow machine may get into the next second once or twice. */
+static void W19_key_updates(void **state) {
+  (void)state;
+  for (int i = 0; i < 8; i++) {
+    couple_t couple;
+    sp_role_t victim = (sp_role_t)(i % 2);
+    couple_make(&couple, SP_TLS1_3);
+    couple_shake_hands(&couple);
+    assert_in_range(flood_with_updates(&couple, victim, i & 2, i & 4 ? 100 : 0), 10, 60);
+    const sp_error_t *error = sp_pair_error(side_of(&couple, victim)->pair);
+    assert_int_equal(error->status, SP_EPROTOCOL);
+    assert_int_equal(error->alert, SSL_AD_UNEXPECTED_MESSAGE);
+    assert_true(strstr(error->text, "10 key updates") || strstr(error->text, "32 messages"));
+    const sp_error_t *heard = sp_pair_error(side_of(&couple, other(victim))->pair);
+    assert_int_equal(heard->status, SP_EALERT);
+    assert_int_equal(heard->alert, SSL_AD_UNEXPECTED_MESSAGE);
+    couple_free(&couple);
+  }
+}
+
+/* All of 64 KiB is ahead of the transport, and the peer asks for new keys. */
+static void W19_an_update_is_requested_while_the_queue_is_full(void **state) {
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    couple_t couple;
+    sp_role_t victim = (sp_role_t)i;
+    couple_make(&couple, SP_TLS1_3);
+    couple_shake_hands(&couple);
+    side_t *side = side_of(&couple, victim), *peer = side_of(&couple, other(victim));
+    static uint8_t bytes[200000];
+    for (size_t k = 0; k < sizeof bytes; k++)
+      bytes[k] = side_byte(side->seed, k);
+    size_t took;
+    assert_int_equal(sp_pair_cleartext_in(side->pair, bytes, sizeof bytes, &took), 0);
+    assert_int_equal(took, 65536);
+    side->sent = side->wanted = took;
+    for (int k = 0; k < 5; k++) {
+      const void *out;
+      assert_int_equal(sp_pair_update_key(peer->pair, true), 0);
+      side_collect(peer, &plainly, &side->in);
+      assert_int_equal(side_offer(side, side->in.bytes + side->in.taken, wire_left(&side->in)), 0);
+      side->in.taken = side->in.size;
+      assert_int_equal(sp_pair_cleartext_in(side->pair, bytes, sizeof bytes, &took), 0);
+      assert_int_equal(took, 0);
+      assert_in_range(sp_pair_encrypted_out(side->pair, &out), 1, SP_PAIR_AHEAD);
+    }
+    side->wanted += 500000;
+    peer->wanted = 500000;
+    couple_run(&couple, &plainly);
+    assert_int_equal(peer->got, side->wanted);
+    assert_int_equal(side->got, peer->wanted);
+    assert_false(peer->wrong || side->wrong);
+    couple_free(&couple);
+  }
+}
+
+/* Little room, bytes in random portions, updates by both sides at any time. */
+static void W19_updates_in_little_room(void **state) {
+  (void)state;
+  dice_seed();
+  for (int round = 0; round < 30; round++) {
+    couple_t couple;
+    manner_t manner = {
+        .lend = 128 + dice(3000), .take = 1 + dice(2000), .offer = 1 + dice(5000), .random = true};
+    couple_make(&couple, SP_TLS1_3);
+    couple_shake_hands(&couple);
+    couple.client.wanted = couple.server.wanted = 60000;
+    for (int i = 0; i < 8; i++) {
+      side_t *side = dice(2) ? &couple.client : &couple.server;
+      assert_int_equal(sp_pair_update_key(side->pair, i == 3), 0);
+      for (uint32_t steps = dice(4); steps; steps--) {
+        (void)side_step(&couple.client, &manner, &couple.server.in);
+        (void)side_step(&couple.server, &manner, &couple.client.in);
+      }
+    }
+    couple_run(&couple, &manner);
+    if (couple.client.got != 60000 || couple.server.got != 60000)
+      fail_msg("client: %s; server: %s", sp_pair_error(couple.client.pair)->text,
+               sp_pair_error(couple.server.pair)->text);
+    assert_false(couple.client.wrong || couple.server.wrong);
+    couple_free(&couple);
+  }
+}
+
+/* -- tickets ----------------------------------------------------------------------------------- */
+
+static void too_many_tickets(void **state) {
+  (void)state;
+  couple_t couple;
+  couple_make(&couple, SP_TLS1_3);
+  couple_shake_hands(&couple); /* with one ticket */
+  SSL *ssl = sp_pair_ssl(couple.server.pair);
+  size_t i = 1;
+  for (; i < 100 && !(sp_pair_state(couple.client.pair) & SP_PAIR_FAILED); i++) {
+    assert_int_equal(SSL_new_session_ticket(ssl), 1);
+    assert_int_equal(SSL_do_handshake(ssl), 1);
+    couple_run(&couple, &plainly);
+  }
+  assert_int_equal(i, 33);
+  failed_with(&couple, SP_CLIENT, SSL_AD_UNEXPECTED_MESSAGE, "32 messages");
+  couple_free(&couple);
+}
+
+/* -- requests to renegotiate ------------------------------------------------------------------- */
+
+/* Each is refused by a warning that costs its sender a connection if it is OpenSSL; the forger does
+ * not mind, and is cut off. */
+static void renegotiation_storm(sp_role_t victim, const uint8_t *message, size_t n) {
+  couple_t couple;
+  forge_couple(&couple, SP_TLS1_2);
+  side_t *side = side_of(&couple, victim);
+  size_t took = flood(&couple, victim, SSL3_RT_HANDSHAKE, message, n);
+  assert_in_range(took, 10, 32);
+  const void *bytes;
+  assert_in_range(sp_pair_encrypted_out(side->pair, &bytes), 10 * (5 + 26), 33 * (5 + 26));
+  failed_with(&couple, victim, -1, took < 32 ? "10 renegotiations" : "32 messages");
+  couple_free(&couple);
+}
+
+static void W21_renegotiation_storm(void **state) {
+  (void)state;
+  static const uint8_t hello[4 + 60] = {SSL3_MT_CLIENT_HELLO, 0, 0, 60, 3, 3};
+  renegotiation_storm(SP_SERVER, hello, sizeof hello);
+}
+
+static void W22_hello_request_storm(void **state) {
+  (void)state;
+  static const uint8_t request[4] = {SSL3_MT_HELLO_REQUEST};
+  renegotiation_storm(SP_CLIENT, request, sizeof request);
+}
+
+/* One of them is refused, and nothing else happens. */
+static void W22_one_hello_request_is_refused(void **state) {
+  (void)state;
+  static const uint8_t request[4] = {SSL3_MT_HELLO_REQUEST};
+  couple_t couple;
+  forge_couple(&couple, SP_TLS1_2);
+  forge_record(&couple, SP_SERVER, SSL3_RT_HANDSHAKE, request, sizeof request);
+  assert_int_equal(side_offer(&couple.client, couple.client.in.bytes, wire_left(&couple.client.in)),
+                   0);
+  couple.client.in.taken = couple.client.in.size;
+  couple.client.wanted = 1000;
+  (void)side_step(&couple.client, &(manner_t){0}, &couple.server.in);
+  assert_int_equal(couple.client.sent, 1000);
+  couple_free(&couple);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(W17_empty_records),
+      cmocka_unit_test(W17_empty_records_between_data),
+      cmocka_unit_test(W18_warnings),
+      cmocka_unit_test(W19_key_updates),
+      cmocka_unit_test(W19_an_update_is_requested_while_the_queue_is_full),
+      cmocka_unit_test(W19_updates_in_little_room),
+      cmocka_unit_test(too_many_tickets),
+      cmocka_unit_test(W21_renegotiation_storm),
+      cmocka_unit_test(W22_hello_request_storm),
+      cmocka_unit_test(W22_one_hello_request_is_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
