@@ -1,8 +1,4 @@
 /* What OpenSSL's verification results mean, in words. */
-#include <arpa/inet.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include <openssl/err.h>
@@ -10,7 +6,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/error.h"
-#include "base/text.h"
+#include "certificate/piece.h"
 #include "certificate/view.h"
 
 /* -- names ------------------------------------------------------------------------------------- */
@@ -105,117 +101,25 @@ const char *sp_verify_name(long verify) {
   return "UNSPECIFIED";
 }
 
-/* -- pieces of sentences ----------------------------------------------------------------------- */
-
-typedef struct piece {
-  char text[64];
-} piece_t;
-
-static piece_t piece(const void *bytes, size_t n) {
-  piece_t piece;
-  char *mark = piece.text + sp__escape(piece.text, sizeof piece.text - 3, bytes, n);
-  if ((size_t)(mark - piece.text) < n)
-    memcpy(mark, "...", 4);
-  return piece;
-}
-
-static piece_t piece_of(const ASN1_STRING *string) {
-  return piece(ASN1_STRING_get0_data(string), (size_t)ASN1_STRING_length(string));
-}
-
-/* How people call who a name belongs to: its common name, else what stands closest to that. */
-static bool person(piece_t *text, const X509_NAME *name) {
-  static const int kinds[] = {NID_commonName, NID_organizationalUnitName, NID_organizationName};
-  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-    int at = X509_NAME_get_index_by_NID(name, kinds[i], -1);
-    if (at < 0)
-      continue;
-    *text = piece_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-    return true;
-  }
-  *text = piece("an unnamed party", 16);
-  return false;
-}
-
-static piece_t issuer_of(X509 *x509) {
-  piece_t text;
-  person(&text, X509_get_issuer_name(x509));
-  return text;
-}
-
-static bool address_text(char text[INET6_ADDRSTRLEN], const ASN1_STRING *octets) {
-  int n = ASN1_STRING_length(octets);
-  return (n == 4 || n == 16) && inet_ntop(n == 4 ? AF_INET : AF_INET6,
-                                          ASN1_STRING_get0_data(octets), text, INET6_ADDRSTRLEN);
-}
-
-/* The first of the alternative names that is of a type, as text. */
-static bool first_name(piece_t *text, X509 *x509, int type) {
-  bool found = false;
-  GENERAL_NAMES *names = X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
-  for (int i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
-    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-    const ASN1_STRING *value = name->type == type ? name->d.ia5 : NULL;
-    char address[INET6_ADDRSTRLEN];
-    if (!value)
-      continue;
-    found = type != GEN_IPADD || address_text(address, value);
-    if (found)
-      *text = type == GEN_IPADD ? piece(address, strlen(address)) : piece_of(value);
-  }
-  GENERAL_NAMES_free(names);
-  return found;
-}
-
-static piece_t subject_of(X509 *x509) {
-  piece_t text;
-  if (!first_name(&text, x509, GEN_DNS) && !person(&text, X509_get_subject_name(x509)))
-    first_name(&text, x509, GEN_IPADD);
-  return text;
-}
-
-static piece_t date(int64_t time, const char *format) {
-  piece_t text = {""};
-  struct tm tm;
-  time_t seconds = (time_t)time;
-  if (!gmtime_r(&seconds, &tm) || !strftime(text.text, sizeof text.text, format, &tm))
-    return piece("an impossible date", 18);
-  return text;
-}
-
-/* "3 days", "1 hour": the largest unit that is at least one. */
-static piece_t span(int64_t seconds) {
-  static const struct {
-    int64_t seconds;
-    const char *unit;
-  } units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
-  size_t i = 0;
-  while (i < 3 && seconds < units[i].seconds)
-    i++;
-  int64_t n = seconds / units[i].seconds;
-  piece_t text;
-  snprintf(text.text, sizeof text.text, "%" PRId64 " %s%s", n, units[i].unit, n == 1 ? "" : "s");
-  return text;
-}
-
 /* -- sentences --------------------------------------------------------------------------------- */
 
 #define SAY(...) sp__fail(why, SP_EUNAUTHORIZED, SP_PEER, __VA_ARGS__)
 
 static void explain_expired(sp_error_t *why, X509 *x509, const char *subject) {
   int64_t to = sp__time_of(X509_get0_notAfter(x509)), ago = (int64_t)time(NULL) - to;
-  piece_t day = date(to, "%Y-%m-%d");
+  sp__piece_t day = sp__piece_date(to, "%Y-%m-%d");
   if (ago <= 0)
     SAY("certificate for %s expired (%s): it has to be renewed", subject, day.text);
   else
-    SAY("certificate for %s expired %s ago (%s): it has to be renewed", subject, span(ago).text,
-        day.text);
+    SAY("certificate for %s expired %s ago (%s): it has to be renewed", subject,
+        sp__piece_span(ago).text, day.text);
 }
 
 static void explain_early(sp_error_t *why, X509 *x509, const char *subject) {
   int64_t from = sp__time_of(X509_get0_notBefore(x509)), in = from - (int64_t)time(NULL);
   SAY("certificate for %s is not valid before %s%s%s: is the clock of this machine right?", subject,
-      date(from, "%Y-%m-%d %H:%M UTC").text, in > 0 ? ", in " : "", in > 0 ? span(in).text : "");
+      sp__piece_date(from, "%Y-%m-%d %H:%M UTC").text, in > 0 ? ", in " : "",
+      in > 0 ? sp__piece_span(in).text : "");
 }
 
 /* What its extended key usages confine a certificate to; NULL: nothing of interest here. */
@@ -357,7 +261,7 @@ static bool explain_certificate(sp_error_t *why, long verify, X509 *x509, const 
 }
 
 static void explain(sp_error_t *why, long verify, X509 *x509, const char *host) {
-  piece_t subject = subject_of(x509), issuer = issuer_of(x509);
+  sp__piece_t subject = sp__piece_subject(x509), issuer = sp__piece_issuer(x509);
   if (explain_certificate(why, verify, x509, host, subject.text) ||
       explain_chain(why, verify, subject.text, issuer.text) ||
       explain_revocation(why, verify, subject.text, issuer.text))
