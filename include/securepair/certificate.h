@@ -57,6 +57,16 @@ SP_EXTERN const sp_attribute_t *sp_certificate_attributes(const sp_certificate_t
 SP_EXTERN const char *sp_certificate_attribute(const sp_certificate_t *certificate,
                                                sp_name_side_t side, const char *type);
 
+/* What an OCSP response that came along with a certificate (a staple, RFC 6066 8) says of it. */
+typedef enum sp_staple_status {
+  SP_STAPLE_NONE = 0, /* none came */
+  SP_STAPLE_GOOD,     /* not revoked, says its issuer, and says it of now */
+  SP_STAPLE_REVOKED,
+  SP_STAPLE_UNKNOWN, /* the responder does not know the certificate */
+  SP_STAPLE_STALE,   /* it is out of date, or of the future */
+  SP_STAPLE_INVALID  /* no response, about another certificate, or not properly signed */
+} sp_staple_status_t;
+
 /* The subject alternative names (RFC 5280 4.2.1.6), in order. */
 typedef enum sp_name_type {
   SP_NAME_DNS = 0,

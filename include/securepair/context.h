@@ -85,7 +85,7 @@ typedef struct sp_hooks {
   void (*session_new)(sp_pair_t *pair, const void *id, size_t id_size, const void *bytes, size_t n,
                       void *data);
   /* server: the client asks for an OCSP response for our certificate (RFC 6066 8); answer with
-   * sp_pair_use_staple or send none */
+   * sp_pair_use_staple; else that of `staple` or `staple_files` is sent, or none */
   int (*staple)(sp_pair_t *pair, void *data);
   /* The two below may not answer SP_PENDING. Cipher suites with PSK are to be named in `ciphers`
    * for TLS 1.2; TLS 1.3 has them always, with SHA-256 (RFC 8446 4.2.11).
@@ -136,6 +136,14 @@ typedef struct sp_options {
    * type of key: a later certificate takes the place of an earlier one of its type */
   const sp_identity_t *identities;
   size_t identity_count;
+  /* server: OCSP responses for our certificates, DER or PEM ("OCSP RESPONSE"), for clients that ask
+   * for one (RFC 6066 8); each goes with the certificate that it is for. It has to be of that
+   * certificate's issuer, which must be in its chain or in `ca`, and say "good". One that is out of
+   * date is taken but not sent, nor is any once it is (see sp_context_staple_until): a server comes
+   * up without its responder. Renewed by a new context. The hook `staple` comes before them */
+  const char *const *staple_files;
+  const void *staple; /* ... or in memory */
+  size_t staple_size;
 
   /* -- context: whom we trust ---------------------------------------------------------------- */
   const char *const *ca; /* PEM texts; an empty list trusts nobody; not given: the system's roots */
@@ -230,8 +238,8 @@ typedef struct sp_options {
  * data. `options` may be NULL (all defaults). Released by the caller; each connection holds a
  * reference of its own. May block on files. Any thread.
  * Errors, each naming the input and the remedy: SP_EKEY, SP_ECERTIFICATE, SP_EMISMATCH,
- * SP_EPASSPHRASE, SP_ECA, SP_ECRL, SP_ECIPHERS, SP_EVERSION, SP_EOPTION, UV_ENOMEM, and
- * libuv's for a file that cannot be read.
+ * SP_EPASSPHRASE, SP_ECA, SP_ECRL, SP_ESTAPLE, SP_ECIPHERS, SP_EVERSION, SP_EOPTION, UV_ENOMEM,
+ * and libuv's for a file that cannot be read.
  */
 SP_EXTERN int sp_context_new(sp_context_t **context, sp_error_t *why, const sp_options_t *options);
 
@@ -262,6 +270,10 @@ SP_EXTERN int sp_context_certificate(const sp_context_t *context, sp_certificate
  * else from those we trust. *issuer is released by the caller; SP_ECERTIFICATE when there is no
  * certificate or its issuer is not known. May block on the system's roots. */
 SP_EXTERN int sp_context_issuer(const sp_context_t *context, sp_certificate_t **issuer);
+
+/* Until when the OCSP responses of `staple` and `staple_files` are sent, in seconds since 1970: of
+ * several, the one that ends first. 0: none was given. Any thread. */
+SP_EXTERN int64_t sp_context_staple_until(const sp_context_t *context);
 
 /* Writes the 48 bytes of the keys that seal our session tickets, as in the option `ticket_keys`.
  * They open every recorded session that is resumed with them: the caller wipes them. 0. Any

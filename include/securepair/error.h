@@ -53,7 +53,8 @@ SP_EXTERN const char *sp_version(void);
   X(CIPHERS, -5026, "unknown or unusable ciphers, suites, groups or signature algorithms")         \
   X(VERSION, -5027, "unknown or contradictory protocol versions")                                  \
   X(OPTION, -5028, "an option is missing, unknown or contradicts another")                         \
-  X(CRYPTO, -5029, "OpenSSL failed for a reason of its own")
+  X(CRYPTO, -5029, "OpenSSL failed for a reason of its own")                                       \
+  X(STAPLE, -5030, "the OCSP response to be sent cannot be used")
 
 enum {
 #define SP_ERROR_ENUM(name, number, text) SP_E##name = number,

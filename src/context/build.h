@@ -7,6 +7,7 @@
 #define SP__CREDENTIALS_LIMIT ((size_t)1 << 20) /* bytes of a key, a certificate or a PKCS#12 */
 #define SP__IDENTITIES_LIMIT 64           /* OpenSSL holds one for each of some nine types of key */
 #define SP__TRUST_LIMIT ((size_t)1 << 24) /* ... of an entry of ca or crl */
+#define SP__STAPLE_LIMIT ((size_t)65535)  /* ... of an OCSP response */
 
 /* As sp__fail for what OpenSSL refused: takes over its first error as the reason, empties its
  * queue, and turns a lack of memory into UV_ENOMEM. */
@@ -30,6 +31,16 @@ int sp__dhparam_load(sp_context_t *context, const sp_options_t *options, sp_erro
 
 /* Remembers the issuer of the leaf if it is in the chain that was given. */
 void sp__issuer_note(sp_context_t *context, X509 *leaf, STACK_OF(X509) * chain);
+
+/* The issuer of the leaf that was noted last, or else of one that a trusted certificate issued.
+ * Released by the caller. NULL: not known. */
+X509 *sp__issuer_find(const sp_context_t *context, X509 *leaf);
+
+/* OCSP responses: read before the certificates are; looked through for each of those; afterwards
+ * all must have been for one of them. */
+int sp__staples_load(sp_context_t *context, const sp_options_t *options, sp_error_t *why);
+int sp__staples_match(sp_context_t *context, X509 *leaf, sp_error_t *why);
+int sp__staples_check(const sp_context_t *context, sp_error_t *why);
 
 /* OpenSSL's callbacks for sessions, key logs and OCSP, as far as the hooks want them. */
 void sp__plug(const sp_context_t *context);

@@ -150,7 +150,11 @@ static int build(sp_context_t *context, const sp_options_t *options, sp_error_t 
   if (!status)
     status = sp__trust_load(context, options, why);
   if (!status)
+    status = sp__staples_load(context, options, why);
+  if (!status)
     status = sp__credentials_load(context, options, why);
+  if (!status)
+    status = sp__staples_check(context, why);
   if (!status)
     status = sp__tickets_load(context, options, why);
   return status ? status : name_sessions(context, options, why);
@@ -189,6 +193,7 @@ void sp_context_release(sp_context_t *context) {
   SSL_CTX_free(context->ssl_ctx);
   X509_free(context->issuer);
   sp__tickets_free(context->tickets);
+  sp__staples_free(context->staples);
   sp__free(context->alpn);
   sp__free(context->groups);
   sp__free(context->sigalgs);

@@ -10,6 +10,7 @@
 
 #include <securepair/context.h>
 
+#include "context/staples.h"
 #include "context/tickets.h"
 
 struct sp_context {
@@ -20,6 +21,7 @@ struct sp_context {
   uint8_t *alpn; /* our protocols in wire form (RFC 7301 3.1); NULL: none */
   size_t alpn_size;
   sp__tickets_t *tickets;
+  sp__staples_t *staples; /* NULL: none */
   X509 *issuer; /* of our certificate, from what was given as its chain; NULL: look in the trust */
   bool has_certificate;
   bool system_roots; /* no `ca` was given */

@@ -265,7 +265,7 @@ static int install(sp_context_t *context, sp__credentials_t *credentials, sp_err
                                 credentials->chain, 1))
     return too_weak(credentials, why);
   context->has_certificate = true;
-  return 0;
+  return sp__staples_match(context, credentials->leaf, why);
 }
 
 /* `signs`: there is a hook that stands in for a key. */

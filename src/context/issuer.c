@@ -33,16 +33,21 @@ static X509 *trusted_issuer(const sp_context_t *context, X509 *leaf) {
   return find(shared ? sp__system_roots() : SSL_CTX_get_cert_store(context->ssl_ctx), leaf);
 }
 
+X509 *sp__issuer_find(const sp_context_t *context, X509 *leaf) {
+  if (context->issuer)
+    return X509_up_ref(context->issuer) ? context->issuer : NULL;
+  ERR_set_mark();
+  X509 *found = trusted_issuer(context, leaf);
+  ERR_pop_to_mark();
+  return found;
+}
+
 int sp_context_issuer(const sp_context_t *context, sp_certificate_t **issuer) {
   *issuer = NULL;
   X509 *leaf = SSL_CTX_get0_certificate(context->ssl_ctx);
   if (!leaf)
     return SP_ECERTIFICATE;
-  if (context->issuer)
-    return sp__certificate_view(issuer, context->issuer, NULL, NULL);
-  ERR_set_mark();
-  X509 *found = trusted_issuer(context, leaf);
-  ERR_pop_to_mark();
+  X509 *found = sp__issuer_find(context, leaf);
   int status = found ? sp__certificate_view(issuer, found, NULL, NULL) : SP_ECERTIFICATE;
   X509_free(found);
   return status;

@@ -65,11 +65,20 @@ int sp_pair_use_staple(sp_pair_t *pair, const void *der, size_t n) {
   return 0;
 }
 
+/* Of the context's: what is there when the hook gave none. */
+static bool take_ready(const sp_pair_t *pair) {
+  size_t n;
+  const void *der = sp__staples_find(pair->context->staples, SSL_get_certificate(pair->ssl), &n);
+  unsigned char *copy = der ? OPENSSL_memdup(der, n) : NULL;
+  return copy && SSL_set_tlsext_status_ocsp_resp(pair->ssl, copy, (long)n);
+}
+
 /* A server is asked for its response; a client is told that one came, or none. */
 int sp__pair_staple(SSL *ssl) {
   const sp_pair_t *pair = SSL_get_app_data(ssl);
   const unsigned char *der;
   if (pair->role == SP_CLIENT)
     return 1;
-  return SSL_get_tlsext_status_ocsp_resp(ssl, &der) > 0 ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+  bool has = SSL_get_tlsext_status_ocsp_resp(ssl, &der) > 0 || take_ready(pair);
+  return has ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
