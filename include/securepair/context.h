@@ -71,7 +71,8 @@ typedef struct sp_hooks {
    * sp_pair_sign_with. Used in place of `key` */
   int (*sign)(sp_pair_t *pair, uint16_t scheme, const uint8_t *message, size_t n, void *data);
   /* either side: a secret, as a line of the NSS key log format without its newline. Whoever has it
-   * reads the connection. Only with contexts that were made with this hook */
+   * reads the connection. Only with contexts that were made with this hook or with the option
+   * keylog */
   void (*keylog)(sp_pair_t *pair, const char *line, void *data);
   /* client: a session that can be resumed, for the option `session`; the bytes are borrowed and
    * secret. TLS 1.2: once, when secure; TLS 1.3: with each ticket */
@@ -189,6 +190,9 @@ typedef struct sp_options {
    * are more, TLS 1.3 goes on with new keys, and a connection of TLS 1.2 ends with SP_EKEYUSED.
    * Default and most: SP_KEY_RECORDS. ChaCha20 has no such limit */
   uint64_t key_records;
+  /* the secrets of connections may be told: to the hook keylog, and to a stream's event. Costs some
+   * time in each handshake. Default: only with that hook */
+  sp_choice_t keylog;
 
   /* -- pair, connect, server: one connection ------------------------------------------------- */
   sp_context_t *context;   /* a ready context in place of all the above; it is retained */

@@ -49,6 +49,17 @@ typedef void (*sp_secure_cb)(sp_stream_t *stream, int status);
  *   timeout  no traffic for the idle time-out; the stream stays open: end or destroy it, or not.
  *   error    the stream failed after it was secure; `close` follows. At most once.
  *   close    the last event; the stream is gone when the callback returns.
+ *   session  client: a session that can be resumed, as the hook of that name; after the secure
+ *            callback. TLS 1.2: at once; TLS 1.3: with each ticket, as it is read, of many that
+ *            come together the last two. A ticket is in the data that the server sends, mostly
+ *            right after the handshake: it comes only while the stream reads (`data`, a pipe,
+ *            sp_stream_resume, or awaiting the peer's end), not to a client that only writes, nor
+ *            one that is paused, nor, without half_open, after our end has left. Who wants it waits
+ *            for the first `data`: with most servers the ticket stands before it.
+ *   keylog   a secret, as a line without its newline, as the hook of that name. Only with contexts
+ *            made with .keylog = SP_YES. To a listener that is there, before the secure callback;
+ *            what came earlier, after it.
+ *            In session and keylog, besides the hooks, all calls are legal.
  *   room     is no event but a question: where the next cleartext goes. Asked right before it is
  *            read, once for each `data`, whose bytes then lie at the start of the answer, at most
  *            `*size` of them (on entry: what the loop's slab has). NULL or a size of 0: the slab,
@@ -64,6 +75,8 @@ typedef struct sp_stream_events {
   void (*close)(sp_stream_t *stream);
   uint8_t *(*room)(sp_stream_t *stream, size_t *size);
   void (*finish)(sp_stream_t *stream);
+  void (*session)(sp_stream_t *stream, const void *bytes, size_t n);
+  void (*keylog)(sp_stream_t *stream, const char *line);
 } sp_stream_events_t;
 
 /* Sets the events (copied; NULL: none) and the stream's data pointer. Any time before `close`;

@@ -136,6 +136,8 @@ static int build(sp_context_t *context, const sp_options_t *options, sp_error_t 
   settle(context->ssl_ctx);
   context->hooks = options->hooks;
   context->hooks_data = options->hooks_data;
+  context->logs_keys =
+      options->keylog == SP_YES || (options->keylog != SP_NO && options->hooks.keylog);
   sp__plug(context);
   context->request_cert = options->request_cert == SP_YES;
   context->reject_client = options->reject_unauthorized != SP_NO;

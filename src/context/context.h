@@ -29,6 +29,7 @@ struct sp_context {
   bool request_cert; /* as a server */
   bool reject_client, reject_server; /* reject_unauthorized as it comes out for either role */
   bool common_name, partial_chain;
+  bool logs_keys;         /* the option keylog, or the hook */
   bool is_signed_by_hook; /* its key came from sp__signer_key */
   /* what SSL_set_SSL_CTX leaves as it was and sp__context_apply must set */
   char *groups, *sigalgs, *suites;

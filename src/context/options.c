@@ -58,6 +58,7 @@ static int check_choices(const sp_options_t *options, sp_error_t *why) {
       {"prefer_server_ciphers", options->prefer_server_ciphers},
       {"insecure_common_name", options->insecure_common_name},
       {"tickets", options->tickets},
+      {"keylog", options->keylog},
       {"partial_chain", options->partial_chain},
   };
   int status = 0;

@@ -40,6 +40,6 @@ void sp__plug(const sp_context_t *context) {
   SSL_CTX_sess_set_new_cb(ctx, on_session_new);
   SSL_CTX_sess_set_get_cb(ctx, on_session_get);
   SSL_CTX_set_tlsext_status_cb(ctx, on_staple);
-  if (context->hooks.keylog)
+  if (context->logs_keys)
     SSL_CTX_set_keylog_callback(ctx, on_keylog);
 }

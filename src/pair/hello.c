@@ -258,12 +258,13 @@ void sp_pair_refuse(sp_pair_t *pair, int alert) { pair->refuse = (int16_t)alert;
 
 /* OpenSSL does these for a context as a whole. */
 int sp__hooks_check(const sp_hooks_t *hooks, const sp_context_t *context, sp_error_t *why) {
-  bool fine = (!hooks->keylog || context->hooks.keylog) &&
-              (!hooks->session_new || context->hooks.session_new);
+  bool fine =
+      (!hooks->keylog || context->logs_keys) && (!hooks->session_new || context->hooks.session_new);
   if (fine)
     return 0;
   return sp__fail(why, SP_EOPTION, SP_US,
-                  "hooks: keylog and session_new need a context that was made with them");
+                  "hooks: keylog and session_new need a context that was made with them, or "
+                  "with the option keylog");
 }
 
 int sp_pair_set_hooks(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
@@ -288,8 +289,8 @@ int sp_pair_resume(sp_pair_t *pair, int status) {
   bool unsigned_yet = pair->waiting == SP__WAIT_SIGN && !pair->signature;
   pair->waiting = SP__WAIT_NONE;
   pair->answer = status < 0 ? status : unsigned_yet ? SP_EREFUSED : 0;
-  if (!pair->wake)
+  if (!pair->calls)
     return sp__pair_drive(pair);
-  pair->wake(pair->owner);
+  pair->calls->wake(pair->owner);
   return 0;
 }

@@ -6,6 +6,8 @@ static void tell(sp_pair_t *pair, void *line) {
   const sp_hooks_t *hooks = sp__pair_hooks(pair, &data);
   if (hooks->keylog)
     hooks->keylog(pair, line, data);
+  if (pair->calls)
+    pair->calls->keylog(pair->owner, line);
 }
 
 void sp__pair_keylog(const SSL *ssl, const char *line) {

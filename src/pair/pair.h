@@ -53,6 +53,13 @@ typedef struct sp__tide {
   uint8_t in_row;     /* without data in between */
 } sp__tide_t;
 
+/* What a pair tells who owns it: from within its engine, as a hook. */
+typedef struct sp__owner_calls {
+  void (*wake)(void *owner); /* a hook was answered */
+  void (*session)(void *owner, const void *bytes, size_t n);
+  void (*keylog)(void *owner, const char *line);
+} sp__owner_calls_t;
+
 struct sp_pair {
   const sp__handler_t *handler; /* first: OpenSSL's callbacks find it by SSL_get_app_data */
   SSL *ssl;
@@ -91,7 +98,7 @@ struct sp_pair {
 
   /* the stream layer's */
   void *owner;
-  void (*wake)(void *owner);                              /* a hook was answered */
+  const sp__owner_calls_t *calls;                         /* NULL: nobody */
   sp_context_t *(*lookup)(void *owner, const char *name); /* the server's table of names */
 
   long verify;
@@ -105,7 +112,8 @@ struct sp_pair {
   bool read_blocked;  /* what reading has to answer, a key update, waits for room */
   bool ending, ended; /* sp_pair_end was called; its close_notify is out as a whole */
   bool busy : 1, doomed : 1, blocked : 1, swapped : 1, in_hook : 1, again : 1;
-  bool making : 1; /* sp_pair_make has it still */
+  bool making : 1;        /* sp_pair_make has it still */
+  bool tells_session : 1; /* the owner takes sessions */
 };
 
 /* port.c: one step of the handshake. Returns 0 or the sticky error. */
@@ -191,6 +199,7 @@ void sp__pair_keylog(const SSL *ssl, const char *line);
  * connection's name and policy, freed by the caller; NULL: others, or no memory. */
 int sp__pair_session_new(SSL *ssl, SSL_SESSION *session);
 void sp__pair_tell_session(sp_pair_t *pair); /* a client's of TLS 1.2, once secure */
+void sp__pair_tell_owner(sp_pair_t *pair);   /* the same, to the owner only */
 SSL_SESSION *sp__pair_open_session(const sp_pair_t *pair, const void *bytes, size_t n);
 
 /* resume.c: and come back, to a client by its options, to a server by its hook. */

@@ -89,7 +89,7 @@ int sp_pair_update_key(sp_pair_t *pair, bool peers_too) {
     pair->write_left = 1;
     pair->tide.read_left = peers_too ? 1 : pair->tide.read_left;
   }
-  if (!status && pair->wake)
-    pair->wake(pair->owner);
+  if (!status && pair->calls)
+    pair->calls->wake(pair->owner);
   return sp__pair_leave(pair, status);
 }

@@ -101,40 +101,72 @@ static void hand_over(sp_pair_t *pair, const SSL_SESSION *session, const uint8_t
     hooks->session_new(pair, id, id_size, bytes, n, data);
 }
 
-static bool is_wanted(const sp_pair_t *pair) {
+static bool has_hook(const sp_pair_t *pair) {
   void *data;
   const sp_hooks_t *hooks = sp__pair_hooks(pair, &data);
   return pair->role == SP_CLIENT ? hooks->session != NULL : hooks->session_new != NULL;
 }
 
+static bool is_1_3(const sp_pair_t *pair) { return SSL_version(pair->ssl) == TLS1_3_VERSION; }
+
+/* The owner of a pair of TLS 1.2 asks when it is ready. */
+static bool has_owner(const sp_pair_t *pair) { return pair->tells_session && is_1_3(pair); }
+
+static bool is_wanted(const sp_pair_t *pair) { return has_hook(pair) || has_owner(pair); }
+
+/* To the hook last: it may release the pair and what owns it. */
+static void pass_on(sp_pair_t *pair, const SSL_SESSION *session, const uint8_t *bytes, size_t n) {
+  if (has_owner(pair))
+    pair->calls->session(pair->owner, bytes, n);
+  if (has_hook(pair))
+    hand_over(pair, session, bytes, n);
+}
+
+static void pass_to_owner(sp_pair_t *pair, const SSL_SESSION *session, const uint8_t *bytes,
+                          size_t n) {
+  (void)session;
+  pair->calls->session(pair->owner, bytes, n);
+}
+
+typedef void (*pass_t)(sp_pair_t *pair, const SSL_SESSION *session, const uint8_t *bytes, size_t n);
+
 /* Without memory there is just no session. */
-static void tell(sp_pair_t *pair, void *what) {
-  const SSL_SESSION *session = what;
+static void with_bytes(sp_pair_t *pair, const SSL_SESSION *session, pass_t pass) {
   size_t n = write_session(pair, session, NULL, 0);
   uint8_t *bytes = n ? sp__alloc(n) : NULL;
   if (!bytes)
     return;
   if (write_session(pair, session, bytes, n))
-    hand_over(pair, session, bytes, n);
+    pass(pair, session, bytes, n);
   OPENSSL_cleanse(bytes, n);
   sp__free(bytes);
 }
+
+static void tell(sp_pair_t *pair, void *session) { with_bytes(pair, session, pass_on); }
 
 /* OpenSSL has a new session: a server's at the end of the handshake, and a client's likewise in TLS
  * 1.2, which has to wait until the pair is secure. Never kept: 0. */
 int sp__pair_session_new(SSL *ssl, SSL_SESSION *session) {
   sp_pair_t *pair = SSL_get_app_data(ssl);
-  bool is_1_3 = SSL_version(ssl) == TLS1_3_VERSION;
-  bool is_due = pair->role == SP_CLIENT ? pair->secure : !is_1_3;
+  bool is_due = pair->role == SP_CLIENT ? pair->secure : !is_1_3(pair);
   if (is_due && is_wanted(pair))
     sp__pair_outside(pair, tell, session);
   return 0;
 }
 
+/* A client's of TLS 1.2 that was made in this connection. */
+static bool is_new_1_2(const sp_pair_t *pair) {
+  return pair->role == SP_CLIENT && !is_1_3(pair) && !SSL_session_reused(pair->ssl);
+}
+
 void sp__pair_tell_session(sp_pair_t *pair) {
-  bool is_1_3 = SSL_version(pair->ssl) == TLS1_3_VERSION;
-  if (pair->role == SP_CLIENT && !is_1_3 && !SSL_session_reused(pair->ssl) && is_wanted(pair))
+  if (is_new_1_2(pair) && is_wanted(pair))
     sp__pair_outside(pair, tell, SSL_get0_session(pair->ssl));
+}
+
+void sp__pair_tell_owner(sp_pair_t *pair) {
+  if (is_new_1_2(pair) && !pair->error)
+    with_bytes(pair, SSL_get0_session(pair->ssl), pass_to_owner);
 }
 
 /* -- from bytes -------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "pair/pair.h"
+#include "stream/notes.h"
 #include "stream/stream.h"
 
 #define REST_MAX (2u * SP__SLAB) /* then the transport has to wait */
@@ -72,6 +73,7 @@ static void read_clear(sp_stream_t *stream) {
     int status = sp_pair_cleartext_out(pair, room, size, &got);
     if (got)
       deliver(stream, room, got);
+    sp__notes_tell(stream);
     if (stream->closing)
       return;
     if (status < 0 && status != SP_ETRUNCATED) {
@@ -92,6 +94,7 @@ static void become_secure(sp_stream_t *stream) {
   stream->secure = true;
   sp__deadline_clear(&stream->deadline);
   sp__stream_tell_secure(stream, 0);
+  sp__notes_secure(stream);
   if (!stream->closing)
     sp_stream_set_timeout(stream, stream->idle_timeout);
 }
@@ -101,8 +104,9 @@ static void handshake(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   sp__stream_lend(stream);
   int status = sp_pair_encrypted_in(stream->pair, bytes, n);
   sp__stream_flush_lent(stream);
+  sp__notes_tell(stream);
   if (stream->closing)
-    return;                                     /* destroyed in a hook */
+    return;                                     /* destroyed in a hook or event */
   unsigned state = sp_pair_state(stream->pair); /* sending may have driven it further */
   if (status < 0 || state & SP_PAIR_FAILED)
     sp__stream_fail(stream, sp_pair_error(stream->pair));

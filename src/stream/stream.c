@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "pair/pair.h"
 #include "stream/events.h"
+#include "stream/notes.h"
 
 #define HANDSHAKE_TIMEOUT 30000
 #define HIGH_WATER 65536u
@@ -36,6 +37,7 @@ static void on_work(sp__work_t *work) {
   if (!stream->closing && stream->pair && stream->io) {
     sp__stream_read_on(stream);
     sp__stream_flush(stream);
+    sp__notes_tell(stream);
   }
   sp__stream_finish(stream);
 }
@@ -84,6 +86,7 @@ void sp__stream_free(sp_stream_t *stream) {
   if (stream->own_io)
     sp__free(stream->io);
   sp__free(stream->rest);
+  sp__notes_drop(stream);
   if (stream->error != &sp__memory_error)
     sp__free(stream->error);
   sp__events_release(stream->loop, stream->events);
@@ -97,6 +100,9 @@ static void on_answered(void *owner) {
   sp__stream_put_off(stream);
 }
 
+static const sp__owner_calls_t calls = {
+    .wake = on_answered, .session = sp__notes_session, .keylog = sp__notes_keylog};
+
 void sp__stream_bind(sp_stream_t *stream, uv_stream_t *io, bool own_io, sp_pair_t *pair,
                      const sp__settings_t *settings) {
   stream->transport = &sp__transport_uv;
@@ -107,7 +113,7 @@ void sp__stream_bind(sp_stream_t *stream, uv_stream_t *io, bool own_io, sp_pair_
   if (stream->unref)
     uv_unref((uv_handle_t *)io);
   pair->owner = stream;
-  pair->wake = on_answered;
+  pair->calls = &calls;
   stream->last_active = uv_now(stream->loop->uv);
   sp__deadline_clear(&stream->deadline); /* that of connecting */
   if (settings->no_delay)
@@ -203,6 +209,8 @@ void sp_stream_on(sp_stream_t *stream, const sp_stream_events_t *events, void *d
   stream->data = data;
   if (!sp__events_set(stream->loop, &stream->events, events))
     sp__stream_fail(stream, &sp__memory_error);
+  if (stream->pair)
+    stream->pair->tells_session = stream->events->session != NULL;
   sp__stream_put_off(stream); /* a listener for data may set it flowing */
 }
 

@@ -77,6 +77,7 @@ struct sp_stream {
   sp__list_t pipe_from;    /* streams that are piped to this one */
   sp__list_t pipe_sibling; /* among those */
   struct sp__relay *relay; /* a pipe with a plain stream */
+  struct sp__note *notes;  /* what the engine said in passing */
 
   uint64_t bytes_read, bytes_written, last_active;
   uint64_t clear_end; /* the encrypted byte that cleartext went up to */
