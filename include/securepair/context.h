@@ -44,6 +44,17 @@ typedef struct sp_client_hello {
   const uint8_t *suites; /* cipher suites, two bytes each */
   size_t suites_size;
   unsigned version; /* legacy_version: 0x0303 */
+  /* The lists of the extensions supported_versions, supported_groups and signature_algorithms
+   * (RFC 8446 4.2), in the order sent, two bytes each; NULL: no such extension */
+  const uint8_t *versions;
+  size_t versions_size;
+  const uint8_t *groups;
+  size_t groups_size;
+  const uint8_t *sigalgs;
+  size_t sigalgs_size;
+  /* The types of all extensions in the order sent, those that nobody knows included */
+  const uint16_t *extensions;
+  size_t extension_count;
 } sp_client_hello_t;
 
 /*
@@ -51,7 +62,8 @@ typedef struct sp_client_hello {
  * sp_pair_resume), or an error below 0 (the connection fails; with sp_pair_refuse the alert can be
  * chosen). In a hook only the calls that answer it are legal on its pair: sp_pair_use_context,
  * sp_pair_use_protocol, sp_pair_use_session, sp_pair_use_staple, sp_pair_refuse,
- * sp_pair_sign_with, and those that ask for facts.
+ * sp_pair_sign_with, and those that ask for facts. A client's first message that is malformed
+ * in what a hook would be shown is refused with decode_error, and the hook is not called.
  * When a server's hook chooses another context, the hooks that began a handshake finish it; but
  * what the contexts have to be made with (keylog, session_new) both have to have.
  * They are called on the thread that works on the pair.

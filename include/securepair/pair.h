@@ -214,6 +214,16 @@ SP_EXTERN size_t sp_pair_shared_sigalgs(const sp_pair_t *pair, size_t index, cha
 SP_EXTERN bool sp_pair_ephemeral_key(const sp_pair_t *pair, const char **type, const char **name,
                                      int *bits);
 
+/*
+ * A server's, in its hooks client_hello, server_name, alpn and session_get and while one of them is
+ * waited for: the JA4 fingerprint of the client's first message, "t13d1516h2_8daaf6152771_...",
+ * which tells one kind of client from another, and is easily forged. A text of 36 characters and a
+ * NUL to `room`. Returns 0; SP_EOPTION: at any other time, a first message in the form of SSL 2.0,
+ * or too little room; UV_ENOMEM; SP_ECRYPTO.
+ */
+#define SP_FINGERPRINT_SIZE 37
+SP_EXTERN int sp_pair_fingerprint(const sp_pair_t *pair, char *room, size_t size);
+
 /* The cipher suite's name in its RFC: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"; "" as above. */
 SP_EXTERN const char *sp_pair_cipher_standard_name(const sp_pair_t *pair);
 

@@ -186,7 +186,7 @@ static void say(sp_error_t *error, const sp_pair_t *pair, unsigned long code) {
   bool by_ssl = ERR_GET_LIB(code) == ERR_LIB_SSL;
   if (pair->answer == SP_EPROTOCOL)
     sp__fail(error, SP_EPROTOCOL, SP_PEER,
-             "the client's first message is malformed: its server name or its protocols");
+             "the client's first message is malformed: its server name or a list in it");
   else if (pair->answer < 0)
     sp__fail(error, pair->answer, SP_US, "a hook refused the connection: %s",
              sp_error_text(pair->answer));

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "certificate/certificate.h"
+#include "pair/offer.h"
 #include "pair/pair.h"
 
 /* The host_name of a server_name extension (RFC 6066 3), *size 0 if there is none.
@@ -61,21 +62,73 @@ static int hello_protocols(SSL *ssl, const uint8_t **list, size_t *size) {
   return 0;
 }
 
+/* The numbers of two bytes each in an extension, without their length, which has `prefix` bytes.
+ * Below 0: malformed. */
+static int hello_numbers(SSL *ssl, unsigned type, size_t prefix, const uint8_t **list,
+                         size_t *size) {
+  const unsigned char *p;
+  size_t n;
+  if (!SSL_client_hello_get0_ext(ssl, type, &p, &n))
+    return 0;
+  if (n < prefix + 2)
+    return -1;
+  size_t length = prefix == 1 ? p[0] : (size_t)(p[0] << 8 | p[1]);
+  if (length != n - prefix || length % 2)
+    return -1;
+  *list = p + prefix;
+  *size = length;
+  return 0;
+}
+
+static int read_hello(SSL *ssl, sp_client_hello_t *hello) {
+  const uint8_t *name;
+  char room[256];
+  if (hello_name(ssl, &name, &hello->server_name_size) < 0 ||
+      hello_protocols(ssl, &hello->protocols, &hello->protocols_size) < 0 ||
+      hello_numbers(ssl, TLSEXT_TYPE_supported_versions, 1, &hello->versions,
+                    &hello->versions_size) < 0 ||
+      hello_numbers(ssl, TLSEXT_TYPE_supported_groups, 2, &hello->groups, &hello->groups_size) <
+          0 ||
+      hello_numbers(ssl, TLSEXT_TYPE_signature_algorithms, 2, &hello->sigalgs,
+                    &hello->sigalgs_size) < 0)
+    return SP_EPROTOCOL;
+  if (host_name(room, name, hello->server_name_size))
+    hello->server_name = (const char *)name;
+  else
+    hello->server_name_size = 0;
+  hello->version = SSL_client_hello_get0_legacy_version(ssl);
+  if (!SSL_client_hello_isv2(ssl)) /* whose suites have three bytes */
+    hello->suites_size = SSL_client_hello_get0_ciphers(ssl, &hello->suites);
+  return 0;
+}
+
+/* The types of the extensions, to be freed; *count 0: there are none. */
+static int hello_types(const sp_pair_t *pair, uint16_t **types, size_t *count) {
+  sp__offer_t offer;
+  *types = NULL;
+  *count = sp__offer_read(&offer, pair->hello) ? sp__offer_types(&offer, NULL) : 0;
+  if (!*count)
+    return 0;
+  if (!(*types = sp__alloc(*count * sizeof **types)))
+    return -ENOMEM;
+  (void)sp__offer_types(&offer, *types);
+  return 0;
+}
+
 static int ask_hello(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
   if (!hooks->client_hello)
     return 0;
-  const uint8_t *name;
-  sp_client_hello_t hello = {.version = SSL_client_hello_get0_legacy_version(pair->ssl)};
-  if (hello_name(pair->ssl, &name, &hello.server_name_size) < 0 ||
-      hello_protocols(pair->ssl, &hello.protocols, &hello.protocols_size) < 0)
-    return SP_EPROTOCOL;
-  char room[256];
-  if (host_name(room, name, hello.server_name_size))
-    hello.server_name = (const char *)name;
-  else
-    hello.server_name_size = 0;
-  hello.suites_size = SSL_client_hello_get0_ciphers(pair->ssl, &hello.suites);
-  return hooks->client_hello(pair, &hello, data);
+  uint16_t *types;
+  sp_client_hello_t hello = {.server_name = NULL};
+  int status = read_hello(pair->ssl, &hello);
+  if (!status)
+    status = hello_types(pair, &types, &hello.extension_count);
+  if (status < 0)
+    return status;
+  hello.extensions = types;
+  status = hooks->client_hello(pair, &hello, data);
+  sp__free(types);
+  return status;
 }
 
 static int ask_name(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
@@ -139,6 +192,25 @@ static int refuse(sp_pair_t *pair, int status, int *alert) {
   return SSL_CLIENT_HELLO_ERROR;
 }
 
+/* OpenSSL shows the extensions that it knows only: the message as it came is remembered. It stays
+ * where it is until the hooks are done. */
+static void on_message(int sent, int version, int type, const void *bytes, size_t n, SSL *ssl,
+                       void *unused) {
+  const uint8_t *message = bytes;
+  sp_pair_t *pair = SSL_get_app_data(ssl);
+  (void)version, (void)unused;
+  if (!sent && type == SSL3_RT_HANDSHAKE && n >= SSL3_HM_HEADER_LENGTH &&
+      message[0] == SSL3_MT_CLIENT_HELLO)
+    pair->hello = message;
+}
+
+void sp__pair_watch_hello(sp_pair_t *pair) { SSL_set_msg_callback(pair->ssl, on_message); }
+
+static void forget_hello(sp_pair_t *pair) {
+  SSL_set_msg_callback(pair->ssl, NULL);
+  pair->hello = NULL;
+}
+
 int sp__pair_hello(SSL *ssl, int *alert) {
   sp_pair_t *pair = SSL_get_app_data(ssl);
   if (pair->waiting)
@@ -155,6 +227,7 @@ int sp__pair_hello(SSL *ssl, int *alert) {
     if (answer < 0)
       return refuse(pair, answer, alert);
   }
+  forget_hello(pair);
   int status = swap_context(pair);
   if (status < 0)
     return refuse(pair, status, alert);

@@ -92,7 +92,10 @@ struct sp_pair {
   uint8_t *signature;
   size_t signature_size;
   sp__errand_t errand; /* a job of OpenSSL's pauses for it */
-  void *errand_what;
+  union {
+    void *errand_what;
+    const uint8_t *hello; /* server, before there are errands: the client's first message */
+  };
   SSL_SESSION *session; /* server: what the hook session_get answered */
   void *data;
 
@@ -179,6 +182,7 @@ long sp__x509_check_dates(const X509 *x509);     /* now; X509_V_OK, X509_V_ERR_.
 
 /* hello.c */
 bool sp__pair_can_answer_hello(const sp_pair_t *pair);
+void sp__pair_watch_hello(sp_pair_t *pair); /* has the first message kept for the hooks */
 int sp__pair_hello(SSL *ssl, int *alert);
 int sp__pair_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
                   const unsigned char *in, unsigned in_size);
