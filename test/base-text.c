@@ -102,7 +102,7 @@ static void files(void **state) {
   assert_int_equal(n, size);
   assert_memory_equal(bytes, much, size);
   assert_int_equal(bytes[n], 0);
-  sp__file_release(bytes, n);
+  sp__file_release(bytes);
 
   assert_int_equal(sp__file_read(&bytes, &n, path, size - 1, &why), -EFBIG);
   assert_non_null(strstr(why.text, path));
@@ -112,8 +112,8 @@ static void files(void **state) {
   assert_int_equal(sp__file_read(&bytes, &n, pki_file(""), size, NULL), 0);
   assert_int_equal(n, 0);
   assert_string_equal(bytes, "");
-  sp__file_release(bytes, n);
-  sp__file_release(NULL, 0);
+  sp__file_release(bytes);
+  sp__file_release(NULL);
   free(much);
 }
 

@@ -2,26 +2,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/memory.h"
+#include "base/secret.h"
 
-void sp__file_release(char *bytes, size_t n) {
-  sp__wipe(bytes, n);
-  sp__free(bytes);
-}
+void sp__file_release(char *bytes) { sp__secret_free(bytes); }
 
-/* Grows by copying, not by realloc, which could leave a secret behind. */
 static int grow(char **bytes, size_t n, size_t *room) {
   size_t larger = *room * 2;
-  char *copy = sp__alloc(larger);
+  char *copy = sp__secret_alloc(larger);
   if (!copy)
     return -ENOMEM;
-  for (size_t i = 0; i < n; i++)
-    copy[i] = (*bytes)[i];
-  sp__file_release(*bytes, n);
+  memcpy(copy, *bytes, n);
+  sp__file_release(*bytes);
   *bytes = copy;
   *room = larger;
   return 0;
@@ -30,7 +26,7 @@ static int grow(char **bytes, size_t n, size_t *room) {
 static int read_all(int fd, char **bytes, size_t *n, size_t limit) {
   size_t room = 8192;
   *n = 0;
-  if (!(*bytes = sp__alloc(room)))
+  if (!(*bytes = sp__secret_alloc(room)))
     return -ENOMEM;
   for (;;) {
     if (*n + 1 == room && grow(bytes, *n, &room) < 0)
@@ -58,7 +54,7 @@ int sp__file_read(char **bytes, size_t *n, const char *path, size_t limit, sp_er
   close(fd);
   if (!status)
     return 0;
-  sp__file_release(*bytes, *n);
+  sp__file_release(*bytes);
   *bytes = NULL;
   if (status == -EFBIG)
     return sp__fail(why, status, SP_US, "%s is larger than %zu bytes: is it the right file?", path,

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/secret.h"
 
 #define RSA_LEAST 2048
 #define RSA_MOST 8192
@@ -209,21 +210,20 @@ int sp_key_read_file(sp_key_t **key, const char *path, const char *passphrase, s
   if (status < 0)
     return status;
   status = read_key(key, bytes, n, &(reading_t){.name = path, .passphrase = passphrase}, why);
-  sp__file_release(bytes, n);
+  sp__file_release(bytes);
   return status;
 }
 
 /* -- writing one ------------------------------------------------------------------------------- */
 
-void sp_pem_release(char *pem) {
-  if (pem)
-    sp__file_release(pem, strlen(pem));
-}
+void sp_pem_release(char *pem) { sp__secret_free(pem); }
 
 int sp__pem_take(char **pem, BIO *bio, sp_error_t *why) {
   char *bytes = NULL;
   long n = BIO_get_mem_data(bio, &bytes);
-  *pem = n > 0 ? sp__copy_bytes(bytes, (size_t)n) : NULL;
+  *pem = n > 0 ? sp__secret_alloc((size_t)n + 1) : NULL; /* zeroed: its end is there */
+  if (*pem)
+    memcpy(*pem, bytes, (size_t)n);
   BIO_free(bio);
   return *pem ? 0 : sp__fail_memory(why);
 }

@@ -287,6 +287,6 @@ int sp_certificate_read_file(sp_certificate_t **certificate, const char *path, s
   if (status < 0)
     return status;
   status = read_from(certificate, (text_t){bytes, bytes + n}, &(source_t){path, why});
-  sp__file_release(bytes, n);
+  sp__file_release(bytes);
   return status;
 }

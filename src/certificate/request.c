@@ -180,7 +180,7 @@ int sp_request_read_file(sp_request_t **request, const char *path, sp_error_t *w
   if (status < 0)
     return status;
   status = read_request(request, bytes, n, path, why);
-  sp__file_release(bytes, n);
+  sp__file_release(bytes);
   return status;
 }
 

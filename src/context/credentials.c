@@ -5,7 +5,7 @@
 #include <openssl/pkcs12.h>
 
 #include "base/error.h"
-#include "base/memory.h"
+#include "base/secret.h"
 #include "context/build.h"
 #include "context/credentials.h"
 #include "context/input.h"
@@ -218,14 +218,15 @@ static bool opens_without(PKCS12 *pfx) {
 
 static int open_pfx(sp__credentials_t *credentials, PKCS12 *pfx, const sp__input_t *input,
                     sp__passphrase_t *passphrase, sp_error_t *why) {
-  char text[SP__PASSPHRASE_MAX + 1];
+  STACK_OF(X509) *chain = NULL;
+  char *text = sp__secret_alloc(SP__PASSPHRASE_MAX + 1); /* zeroed: its end is there */
+  if (!text)
+    return sp__fail_memory(why);
   int n = opens_without(pfx) ? 0 : sp__passphrase_ask(text, SP__PASSPHRASE_MAX, 0, passphrase);
+  int done = n >= 0 && PKCS12_parse(pfx, text, &credentials->key, &credentials->leaf, &chain);
+  sp__secret_free(text);
   if (n < 0)
     return sp__passphrase_fail(passphrase, why);
-  text[n] = '\0';
-  STACK_OF(X509) *chain = NULL;
-  int done = PKCS12_parse(pfx, text, &credentials->key, &credentials->leaf, &chain);
-  sp__wipe(text, sizeof text);
   if (!done)
     return pfx_failed(input, passphrase, why);
   if (chain) {

@@ -48,12 +48,9 @@ static int read_file(sp__input_t *input, const char *option, const char *path, s
                      sp_error_t *why) {
   *input = (sp__input_t){.n = 0};
   name_file(input, option, path);
-  int status = sp__file_read(&input->owned, &input->owned_size, path, limit, why);
-  if (status < 0)
-    return status;
+  int status = sp__file_read(&input->owned, &input->n, path, limit, why);
   input->bytes = input->owned;
-  input->n = input->owned_size;
-  return 0;
+  return status;
 }
 
 int sp__input_file(sp__input_t *input, const char *option, const char *path, size_t limit,
@@ -75,8 +72,7 @@ int sp__input_binary(sp__input_t *input, const char *option, const void *bytes, 
 }
 
 void sp__input_close(sp__input_t *input) {
-  if (input->owned)
-    sp__file_release(input->owned, input->owned_size);
+  sp__file_release(input->owned);
   input->owned = NULL;
 }
 

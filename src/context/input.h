@@ -13,8 +13,7 @@ typedef struct sp__input {
   char name[128];    /* "key", "ca[1]", "cert_file server.pem": for errors */
   const char *bytes; /* without a byte order mark */
   size_t n;
-  char *owned; /* of a file: all its bytes; NULL for a text */
-  size_t owned_size;
+  char *owned;    /* of a file: all its bytes; NULL for a text */
   const char *at; /* where the search for PEM blocks goes on */
   unsigned line;
 } sp__input_t;

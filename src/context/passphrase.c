@@ -5,7 +5,7 @@
 #include <openssl/err.h>
 
 #include "base/error.h"
-#include "base/memory.h"
+#include "base/secret.h"
 #include "context/build.h"
 
 static int too_long(const char *input, sp_error_t *why) {
@@ -24,16 +24,21 @@ int sp__passphrase_open(sp__passphrase_t *passphrase, const sp_options_t *option
 }
 
 void sp__passphrase_close(sp__passphrase_t *passphrase) {
-  sp__wipe(passphrase, sizeof *passphrase);
+  sp__secret_free(passphrase->text);
+  passphrase->text = NULL;
 }
 
 static int obtain(sp__passphrase_t *passphrase) {
   const sp_options_t *options = passphrase->options;
-  if (options->on_passphrase)
-    return options->on_passphrase(passphrase->text, sizeof passphrase->text, passphrase->name,
-                                  options->passphrase_data);
-  if (!options->passphrase)
+  if (!options->on_passphrase && !options->passphrase)
     return -1;
+  if (!(passphrase->text = sp__secret_alloc(SP__PASSPHRASE_MAX))) {
+    ERR_raise(ERR_LIB_USER, ERR_R_MALLOC_FAILURE);
+    return -1;
+  }
+  if (options->on_passphrase)
+    return options->on_passphrase(passphrase->text, SP__PASSPHRASE_MAX, passphrase->name,
+                                  options->passphrase_data);
   size_t n = strlen(options->passphrase);
   memcpy(passphrase->text, options->passphrase, n);
   return (int)n;

@@ -14,7 +14,7 @@ typedef struct sp__passphrase {
   const char *name;  /* what on_passphrase is told */
   bool asked;        /* the input is encrypted */
   int size;          /* below 0: there is none */
-  char text[SP__PASSPHRASE_MAX];
+  char *text;        /* SP__PASSPHRASE_MAX bytes; NULL: not asked for, or no memory */
 } sp__passphrase_t;
 
 /* `path` is NULL for a text. SP_EPASSPHRASE when the option is too long. */
