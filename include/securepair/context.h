@@ -189,6 +189,11 @@ typedef struct sp_options {
    * 4), as Node has them; for servers that share tickets. Not given: random ones */
   const void *ticket_keys;
   size_t ticket_keys_size;
+  /* keys that were not given: seconds until new ones take over, at the next use. Default 43 200
+   * (12 h); -1: never. And for how many more seconds the old ones still open tickets, which are
+   * renewed then, at most 15 times ticket_rotation. Default twice ticket_rotation; -1: not at all
+   */
+  int ticket_rotation, ticket_window;
   /* seconds for which a session can be resumed, at most 604 800 (RFC 8446 4.6.1). Default 7200 */
   int session_timeout;
   /* 1 to 32 bytes: a server resumes only sessions that were made under the same ones, and under
@@ -291,15 +296,35 @@ SP_EXTERN int sp_context_issuer(const sp_context_t *context, sp_certificate_t **
  * several, the one that ends first. 0: none was given. Any thread. */
 SP_EXTERN int64_t sp_context_staple_until(const sp_context_t *context);
 
-/* Writes the 48 bytes of the keys that seal our session tickets, as in the option `ticket_keys`.
- * They open every recorded session that is resumed with them: the caller wipes them. 0. Any
- * thread. */
+/*
+ * Session tickets are sealed by a ring of keys, 48 bytes each: the newest seals, older ones still
+ * open what they sealed, and such a session is resumed and its ticket renewed. Keys that were not
+ * given rotate by themselves (ticket_rotation, ticket_window) and are wiped when they are over;
+ * given ones, which a fleet shares, change only by these calls. Live connections go on; a server's
+ * stays with the keys of the context that it began with, also after a hook chose another one. Keys
+ * open every recorded session that is resumed with them: who asks for them wipes them. Any thread.
+ */
+
+/* Writes the 48 bytes of the keys that seal, as in the option `ticket_keys`. 0. */
 SP_EXTERN int sp_context_ticket_keys(const sp_context_t *context, void *room48);
 
-/* Seals the tickets from now on with other keys, 48 bytes; tickets that older keys sealed cost a
- * full handshake. Live connections go on; a server's stays with the keys of the context that it
- * began with, also after a hook chose another one. SP_EOPTION: n is not 48. Any thread. */
+/* Seals the tickets from now on with these keys, 48 bytes, and drops all others; tickets that those
+ * sealed cost a full handshake. Returns 0; SP_EOPTION: n is not 48; UV_ENOMEM. */
 SP_EXTERN int sp_context_set_ticket_keys(sp_context_t *context, const void *keys, size_t n);
+
+/* New random keys seal from now on; the ones before open for ticket_window seconds more. Of more
+ * than 16 the oldest go. Returns 0; UV_ENOMEM; SP_ECRYPTO. */
+SP_EXTERN int sp_context_rotate_ticket_keys(sp_context_t *context);
+
+/* All of the ring, newest first: how many bytes, 48 for each key, at most 768. Written to `room` if
+ * they fit. */
+SP_EXTERN size_t sp_context_ticket_ring(const sp_context_t *context, void *room, size_t size);
+
+/* These in place of all: n bytes, 1 to 16 keys of 48; the first seals, the others only open, until
+ * the next set, or ticket_window seconds after the next rotation. A key that stands behind opens
+ * before it seals: give it to a whole fleet so, and then first. Returns 0; SP_EOPTION: another n;
+ * UV_ENOMEM. */
+SP_EXTERN int sp_context_set_ticket_ring(sp_context_t *context, const void *keys, size_t n);
 
 /* OpenSSL's object, for what has no call here. Borrowed; changing it while connections use it
  * is not safe. */

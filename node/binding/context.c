@@ -137,14 +137,18 @@ static sp_context_t *self_of(napi_env env, const spn_call_info_t *call) {
   return NULL;
 }
 
+/* Keys that the program has, and may have given to others, do not rotate by themselves from then
+ * on: as if they had been set. */
 static napi_value ticket_keys(napi_env env, napi_callback_info info) {
   spn_call_info_t call = spn_call_info(env, info);
-  const sp_context_t *context = self_of(env, &call);
+  sp_context_t *context = self_of(env, &call);
   void *keys;
   napi_value buffer;
   if (!context || napi_create_buffer(env, TICKET_KEYS, &keys, &buffer) != napi_ok)
     return NULL;
   int status = sp_context_ticket_keys(context, keys);
+  if (!status)
+    status = sp_context_set_ticket_keys(context, keys, TICKET_KEYS);
   return status < 0 ? spn_throw_status(env, status) : buffer;
 }
 

@@ -194,8 +194,8 @@ void sp_context_release(sp_context_t *context) {
     return;
   SSL_CTX_free(context->ssl_ctx);
   X509_free(context->issuer);
-  sp__tickets_free(context->tickets);
   sp__staples_free(context->staples);
+  sp__tickets_release(context->tickets);
   sp__free(context->alpn);
   sp__free(context->groups);
   sp__free(context->sigalgs);

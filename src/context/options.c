@@ -116,6 +116,20 @@ static int check_identities(const sp_options_t *o, sp_error_t *why) {
   return status;
 }
 
+/* The ring has to hold the keys of the whole window. */
+static int check_ring(const sp_options_t *o, sp_error_t *why) {
+  long rotation = o->ticket_rotation, window = o->ticket_window;
+  if (rotation < -1 || window < -1)
+    return sp__fail(why, SP_EOPTION, SP_US, "%s: %ld is neither seconds nor -1",
+                    rotation < -1 ? "ticket_rotation" : "ticket_window",
+                    rotation < -1 ? rotation : window);
+  if (rotation <= 0 || window <= rotation * (long)(SP__RING_MOST - 1))
+    return 0;
+  return sp__fail(why, SP_EOPTION, SP_US,
+                  "ticket_window: %ld seconds are more than %u times ticket_rotation (%ld)", window,
+                  SP__RING_MOST - 1, rotation);
+}
+
 static int check_sessions(const sp_options_t *o, sp_error_t *why) {
   size_t keys = o->ticket_keys ? o->ticket_keys_size : 0, name = o->session_id_context_size;
   if (keys != SP__TICKET_KEYS_SIZE && (o->ticket_keys || o->ticket_keys_size))
@@ -127,7 +141,7 @@ static int check_sessions(const sp_options_t *o, sp_error_t *why) {
   if (o->session_timeout < 0)
     return sp__fail(why, SP_EOPTION, SP_US, "session_timeout: %d: it is in seconds from now",
                     o->session_timeout);
-  return 0;
+  return check_ring(o, why);
 }
 
 static int check_lifetime(const sp_options_t *o, sp_error_t *why) {
