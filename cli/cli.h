@@ -1,0 +1,118 @@
+/* What the subcommands share. Each has a file of its own and one function. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include <popt.h>
+
+#include <securepair.h>
+
+/* Exit statuses that all subcommands have. */
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/* -- subcommands ------------------------------------------------------------------------------- */
+
+typedef int (*cli_run_t)(int argc, const char **argv);
+int cli_key(int argc, const char **argv);
+int cli_request(int argc, const char **argv);
+int cli_certificate(int argc, const char **argv);
+int cli_show(int argc, const char **argv);
+
+/* -- parse.c: the command line ----------------------------------------------------------------- */
+
+typedef struct cli_help {
+  const char *usage;    /* "securepair key [OPTION...]" */
+  const char *summary;  /* a sentence or two */
+  const char *examples; /* command lines, each with what it does; they come first */
+} cli_help_t;
+
+/* The arguments that are no options; they live as long as the context. */
+typedef struct cli_arguments {
+  poptContext context;
+  const char **all; /* ends with NULL */
+  int count;
+} cli_arguments_t;
+
+/* Reads the options into where the table says. 0: go on, and cli_parsed at the end; else the exit
+ * status, +1 (help was asked for and shown, or the command line cannot be read). `least` and `most`
+ * are how many arguments there may be; most below 0: any number. */
+int cli_parse(cli_arguments_t *arguments, const cli_help_t *help, struct poptOption *table,
+              int least, int most, int argc, const char **argv);
+void cli_parsed(cli_arguments_t *arguments);
+
+/* -- say.c: to people -------------------------------------------------------------------------- */
+
+/* "securepair: ..." on standard error. Answer CLI_FAILED. */
+int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int cli_fail_with(const sp_error_t *why);
+void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+typedef enum cli_tone { CLI_GOOD, CLI_BAD, CLI_DIM, CLI_BOLD } cli_tone_t;
+
+/* The sequences that begin and end a tone; "" where there are no colours (no terminal, NO_COLOR).
+ */
+const char *cli_tone(FILE *to, cli_tone_t tone);
+const char *cli_plain(FILE *to);
+
+/* "in 89 days", "3 hours ago"; room of 40 bytes. The date as "2026-11-24 03:38 UTC". */
+const char *cli_span(char room[40], int64_t when);
+const char *cli_date(char room[40], int64_t when);
+
+/* -- file.c ------------------------------------------------------------------------------------ */
+
+enum { CLI_SECRET = 0600, CLI_PUBLIC = 0644 };
+
+/* Writes a text as a whole or not at all; to standard output when path is NULL or "-". Without
+ * `force` nothing is written over. Answers an exit status. */
+int cli_write(const char *path, const char *text, mode_t mode, bool force);
+
+/* Whether it could be written: asked before something slow is made. Answers an exit status. */
+int cli_can_write(const char *path, bool force);
+
+/* Reads a file of at most `limit` bytes ("-": standard input); *bytes has a NUL after them, and
+ * goes to cli_drop. Answers an exit status. */
+int cli_read(char **bytes, size_t *n, const char *path, size_t limit);
+void cli_drop(char *bytes, size_t n); /* wipes and frees */
+
+/* -- secret.c: keys and their passphrases ------------------------------------------------------ */
+
+#define CLI_PASSPHRASE_SIZE 1026
+
+/* The first line of a file into room. Answers an exit status. */
+int cli_passphrase_file(char room[CLI_PASSPHRASE_SIZE], const char *path);
+
+/* Reads a private key; asks for its passphrase at the terminal if there is one, and no file of it
+ * is given; warns about a file that others can read. Answers an exit status. */
+int cli_read_key(sp_key_t **key, const char *path, const char *passphrase_file);
+
+/* -- spec.c: options of requests and certificates ---------------------------------------------- */
+
+typedef struct cli_spec {
+  const char **names; /* given with --name, ends with NULL; NULL: none */
+  const char *subject;
+  int client, both, days, must_staple;
+} cli_spec_t;
+
+/* A part of a command's table; `spec` is filled by cli_parse. */
+#define CLI_SPEC_OPTIONS(spec)                                                                     \
+  {"name",        'n', POPT_ARG_ARGV,                                                              \
+   &(spec).names, 0,   "a name it is for: DNS name, address, e-mail or URI; as often as needed",   \
+   "NAME"},                                                                                        \
+      {"subject",       's', POPT_ARG_STRING,                                                      \
+       &(spec).subject, 0,   "who it is for, as \"CN=a.example,O=Example,C=DE\"",                  \
+       "SUBJECT"},                                                                                 \
+      {"client", 0, POPT_ARG_NONE, &(spec).client, 0, "for a client, not a server", NULL},         \
+      {"both", 0, POPT_ARG_NONE, &(spec).both, 0, "for a client and a server", NULL}, {            \
+    "must-staple", 0, POPT_ARG_NONE, &(spec).must_staple, 0,                                       \
+        "good only together with an OCSP response", NULL                                           \
+  }
+
+/* The public form. Answers an exit status. */
+int cli_spec_of(sp_certificate_spec_t *made, const cli_spec_t *spec);
+
+#endif

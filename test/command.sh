@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# The command securepair: what it makes is accepted by OpenSSL and GnuTLS, it accepts theirs, and it says
+# what is wrong in a sentence.
+set -euo pipefail
+
+build=$(cd "${1:-build}" && pwd)
+securepair=$build/securepair
+for tool in openssl certtool; do
+  command -v $tool >/dev/null || { echo "command: $tool is not here" >&2; exit 77; }
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+failed=0
+
+fail() {
+  printf 'command: %s\n' "$*" >&2
+  failed=1
+}
+
+# expect STATUS COMMAND...: output in `out`, errors in `err`.
+expect() {
+  local wanted=$1 status=0
+  shift
+  "$@" >out 2>err </dev/null || status=$?
+  [ $status -eq "$wanted" ] || { fail "$* ended with $status, not $wanted"; cat out err >&2; }
+}
+says() { grep -qF -- "$1" out err || { fail "nothing says \"$1\""; cat out err >&2; }; }
+
+# -- help and mistakes -----------------------------------------------------------------------------
+expect 2 "$securepair"
+expect 0 "$securepair" --help
+says "Examples"
+expect 0 "$securepair" --version
+expect 2 "$securepair" bake
+says 'there is no command "bake"'
+for command in key request certificate show; do
+  expect 0 "$securepair" $command --help
+  says "Examples"
+  [ ! -s err ] || fail "$command --help writes to standard error"
+  expect 0 "$securepair" help $command
+  expect 2 "$securepair" $command --nonsense
+  says "--nonsense"
+done
+
+# -- keys ------------------------------------------------------------------------------------------
+umask 0
+for kind in "" "--rsa 2048" "--ec P-384" "--ec p-521" --ed25519; do
+  # shellcheck disable=SC2086 # options
+  expect 0 "$securepair" key $kind --out "key$kind.pem"
+  [ "$(stat -c %a "key$kind.pem")" = 600 ] || fail "key$kind.pem is readable by others"
+  expect 0 openssl pkey -in "key$kind.pem" -noout -check
+  expect 0 certtool --key-info --infile "key$kind.pem"
+  expect 0 "$securepair" show "key$kind.pem"
+done
+cp key.pem before.pem
+expect 1 "$securepair" key --out key.pem
+says "exists already"
+cmp -s key.pem before.pem || fail "a key was written over"
+expect 0 "$securepair" key --force --out key.pem
+! cmp -s key.pem before.pem || fail "--force did not write"
+expect 1 "$securepair" key --rsa 1024
+says "not safe any more"
+expect 1 "$securepair" key --ec P-192
+says "not one of"
+expect 1 "$securepair" key --ed25519 --rsa 2048
+expect 1 "$securepair" key --out nowhere/key.pem
+says "cannot write nowhere/key.pem"
+expect 0 "$securepair" key
+grep -q 'BEGIN PRIVATE KEY' out || fail "without --out nothing comes"
+ln -s key.pem link.pem
+expect 1 "$securepair" key --out link.pem
+says "exists already"
+ls ./*.tmp >/dev/null 2>&1 && fail "a temporary file is left"
+
+# -- passphrases -----------------------------------------------------------------------------------
+printf 'correct horse\n' >secret
+: >empty
+expect 0 "$securepair" key --passphrase-file secret --out locked.pem
+expect 0 openssl pkey -in locked.pem -passin file:secret -noout
+expect 0 certtool --key-info --infile locked.pem --password 'correct horse'
+expect 1 setsid "$securepair" show locked.pem
+says "is encrypted"
+expect 0 "$securepair" show --passphrase-file secret locked.pem
+expect 1 "$securepair" key --passphrase-file empty
+says "is empty"
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -aes256 -pass file:secret -out theirs.pem 2>/dev/null
+expect 0 "$securepair" request --key theirs.pem --passphrase-file secret --name a.example
+expect 1 setsid "$securepair" request --key theirs.pem --name a.example
+says "--passphrase-file"
+
+# -- requests --------------------------------------------------------------------------------------
+expect 0 "$securepair" request --key key.pem --name a.example -n '*.a.example' -n 192.0.2.1 \
+  --subject 'CN=a.example,O=One\, Two' --out csr.pem
+expect 0 openssl req -in csr.pem -noout -verify -subject -text
+says "IP Address:192.0.2.1"
+expect 0 certtool --crq-info --infile csr.pem
+expect 0 "$securepair" show csr.pem key.pem
+says "belongs to the request in csr.pem"
+expect 1 "$securepair" request --name a.example
+says "--key is missing"
+expect 1 "$securepair" request --key key.pem --name 'a b'
+says 'names[0]: "a b"'
+expect 1 "$securepair" request --key missing.pem --name a.example
+says "missing.pem"
+chmod 644 before.pem
+expect 0 "$securepair" request --key before.pem --name a.example
+says "chmod 600 before.pem"
+
+# -- certificates ----------------------------------------------------------------------------------
+expect 0 "$securepair" certificate --key key.pem --request csr.pem --days 30 --out cert.pem
+expect 0 openssl verify -x509_strict -CAfile cert.pem -purpose sslserver -verify_hostname b.a.example cert.pem
+expect 0 certtool --certificate-info --infile cert.pem
+expect 0 "$securepair" show cert.pem key.pem
+grep -qE "in (29|30) days" out || fail "the days that are left are wrong"
+says "The key in key.pem belongs to the certificate in cert.pem"
+expect 0 "$securepair" show "key--rsa 2048.pem" cert.pem
+says "belongs to none"
+expect 1 "$securepair" certificate --key key.pem
+says "whom is the certificate for"
+expect 1 "$securepair" certificate --key key.pem --name a.example --days 40000
+expect 1 "$securepair" certificate --key key.pem --client --both --name a.example
+expect 0 "$securepair" certificate --key key.pem --client --subject CN=Ada --out client.pem
+expect 0 openssl verify -x509_strict -CAfile client.pem -purpose sslclient client.pem
+
+# -- show: others' files, and what is wrong with them ----------------------------------------------
+openssl req -x509 -newkey rsa:1024 -nodes -keyout weak-key.pem -out weak.pem -subj /CN=weak -days 1 \
+  -addext basicConstraints=CA:FALSE 2>/dev/null
+expect 3 "$securepair" show weak.pem
+says "1024 bits is refused"
+says "names no host"
+says "It expires in "
+openssl pkcs12 -export -inkey key.pem -in cert.pem -out both.p12 -passout file:secret
+expect 0 "$securepair" show --passphrase-file secret both.p12
+says "The key in both.p12 belongs to the certificate in both.p12"
+expect 1 "$securepair" show both.p12
+says "give --passphrase-file"
+openssl x509 -in cert.pem -outform DER -out cert.der
+expect 0 "$securepair" show cert.der
+expect 1 "$securepair" show /etc/passwd
+says "holds no key"
+expect 1 "$securepair" show missing.pem
+head -c 300 cert.pem >cut.pem
+expect 1 "$securepair" show cut.pem
+says "damaged"
+expect 1 "$securepair" show empty
+says "empty: is empty"
+expect 0 "$securepair" show --json cert.pem
+if command -v perl >/dev/null; then
+  perl -MJSON::PP -0777 -e 'my $all = decode_json(<>); exit($all->{items}[0]{names}[2] ne "192.0.2.1")' <out ||
+    fail "the JSON does not say what it should"
+fi
+"$securepair" show - <cert.pem >out || fail "standard input is not read"
+says "for         a.example, *.a.example, 192.0.2.1"
+
+# A15: what a certificate says cannot reach the terminal as it is.
+openssl req -x509 -key key.pem -out evil.pem -subj "$(printf '/CN=\033[31mevil')" -days 30 \
+  -addext subjectAltName=DNS:a.example 2>/dev/null
+expect 0 "$securepair" show evil.pem
+! grep -q "$(printf '\033')" out || fail "an escape sequence came through"
+exit $failed
