@@ -220,7 +220,14 @@ typedef struct sp_options {
    * is, the handshake is a full one */
   const void *session;
   size_t session_size;
-  sp_choice_t request_staple; /* client: ask for an OCSP response (sp_pair_staple). Default: no */
+  /* client: ask for an OCSP response (RFC 6066 8); sp_pair_staple_status says what it is worth.
+   * Default: no, unless one of the two below is yes */
+  sp_choice_t request_staple;
+  /* client: a server without a good one is not authorized. Default: no, only reported */
+  sp_choice_t require_staple;
+  /* client: nor is one without whose certificate says that it must have one (RFC 7633). Default:
+   * no, only reported */
+  sp_choice_t must_staple;
 
   /* -- connect ------------------------------------------------------------------------------- */
   const char *host; /* default "localhost" (seed) */

@@ -41,10 +41,10 @@ SP_EXTERN int sp_pair_new(sp_pair_t **pair, sp_context_t *context, sp_role_t rol
 
 /*
  * As sp_pair_new, with all of the connection part of `options`: a context (a ready one, or made of
- * the options), server_name, check_name, session, request_staple. Hooks beside a ready context are
- * this connection's, in place of the context's. A client's hook psk_client and keylog may be called
- * before *pair is set. Errors: as sp_context_new and sp_pair_new; SP_EOPTION as sp_pair_set_hooks;
- * UV_ECANCELED when such a hook released the pair.
+ * the options), server_name, check_name, session, request_staple, require_staple, must_staple.
+ * Hooks beside a ready context are this connection's, in place of the context's. A client's hook
+ * psk_client and keylog may be called before *pair is set. Errors: as sp_context_new and
+ * sp_pair_new; SP_EOPTION as sp_pair_set_hooks; UV_ECANCELED when such a hook released the pair.
  */
 SP_EXTERN int sp_pair_make(sp_pair_t **pair, sp_role_t role, sp_error_t *why,
                            const sp_options_t *options);
@@ -198,6 +198,17 @@ SP_EXTERN size_t sp_pair_ticket(const sp_pair_t *pair, const void **bytes);
 /* A client's: the OCSP response that the server sent when asked to (request_staple), in DER, *n
  * bytes; NULL: none. It is not checked. Lives as long as the pair. */
 SP_EXTERN const void *sp_pair_staple(const sp_pair_t *pair, size_t *n);
+
+/*
+ * What that response says of the server's certificate now, checked at each call (RFC 6960): it has
+ * to be about this certificate, signed by its issuer or the issuer's delegate, and of now, where
+ * clocks may differ by 5 minutes; one that names no end counts for a day. "Revoked" is never out of
+ * date. Unless it is good, `why` (may be NULL) has the sentence, with `verify` as the verdict has
+ * it when the response is required. It says nothing of whether the issuer is trusted: see
+ * sp_pair_is_authorized. A resumed session brings none along (SP_STAPLE_NONE), but was made under
+ * the same requirements.
+ */
+SP_EXTERN sp_staple_status_t sp_pair_staple_status(const sp_pair_t *pair, sp_error_t *why);
 
 /* The Finished message that we sent, or with `peers` got (RFC 5929 3: tls-unique): its size, 0
  * before it is known. Written to `room` as far as it fits. */

@@ -48,6 +48,9 @@ typedef void (*sp_secure_cb)(sp_stream_t *stream, int status);
  *            that failed or was destroyed before.
  *   timeout  no traffic for the idle time-out; the stream stays open: end or destroy it, or not.
  *   error    the stream failed after it was secure; `close` follows. At most once.
+ *   ocsp     a client that asked for an OCSP response (request_staple) has n bytes of it in DER, or
+ *            NULL for none; see sp_pair_staple_status. Right before the secure callback with 0; the
+ *            bytes live as long as the stream.
  *   close    the last event; the stream is gone when the callback returns.
  *   session  client: a session that can be resumed, as the hook of that name; after the secure
  *            callback. TLS 1.2: at once; TLS 1.3: with each ticket, as it is read, of many that
@@ -77,6 +80,7 @@ typedef struct sp_stream_events {
   void (*finish)(sp_stream_t *stream);
   void (*session)(sp_stream_t *stream, const void *bytes, size_t n);
   void (*keylog)(sp_stream_t *stream, const char *line);
+  void (*ocsp)(sp_stream_t *stream, const uint8_t *der, size_t n);
 } sp_stream_events_t;
 
 /* Sets the events (copied; NULL: none) and the stream's data pointer. Any time before `close`;

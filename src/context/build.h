@@ -7,7 +7,8 @@
 #define SP__CREDENTIALS_LIMIT ((size_t)1 << 20) /* bytes of a key, a certificate or a PKCS#12 */
 #define SP__IDENTITIES_LIMIT 64           /* OpenSSL holds one for each of some nine types of key */
 #define SP__TRUST_LIMIT ((size_t)1 << 24) /* ... of an entry of ca or crl */
-#define SP__STAPLE_LIMIT ((size_t)65535)  /* ... of an OCSP response */
+/* ... of an OCSP response: more OpenSSL's clients do not take in TLS 1.2 */
+#define SP__STAPLE_LIMIT ((size_t)16380)
 
 /* As sp__fail for what OpenSSL refused: takes over its first error as the reason, empties its
  * queue, and turns a lack of memory into UV_ENOMEM. */

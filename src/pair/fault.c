@@ -49,6 +49,8 @@ static const char *alert_advice(const sp_pair_t *pair, int alert) {
     return "our certificate has expired, or is not valid yet by its clock";
   case SSL_AD_CERTIFICATE_REVOKED:
     return "our certificate is revoked";
+  case SSL_AD_BAD_CERTIFICATE_STATUS_RESPONSE:
+    return "it wants a good OCSP response along with our certificate (staple)";
   case SSL_AD_CERTIFICATE_REQUIRED:
     return "it requires a client certificate: give cert and key";
   case SSL_AD_UNRECOGNIZED_NAME:
@@ -177,7 +179,7 @@ static void say_reason(sp_error_t *error, const sp_pair_t *pair, unsigned long c
 }
 
 static bool is_verdict(int reason) {
-  return reason == SSL_R_CERTIFICATE_VERIFY_FAILED ||
+  return reason == SSL_R_CERTIFICATE_VERIFY_FAILED || reason == SSL_R_INVALID_STATUS_RESPONSE ||
          reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
 }
 

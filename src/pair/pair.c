@@ -144,10 +144,11 @@ static int make_client(sp_pair_t *pair, const sp_options_t *options, sp_error_t 
    */
   if (!SSL_set_session_id_context(pair->ssl, pair->context->policy, sizeof pair->context->policy))
     return sp__fail_memory(why);
+  status = sp__pair_want_staple(pair, options, why);
+  if (status < 0)
+    return status;
   if (options->session)
     sp__pair_resume_session(pair, options->session, options->session_size);
-  if (options->request_staple == SP_YES)
-    sp__pair_want_staple(pair);
   sp__pair_offer_psk(pair);
   status = sp__pair_drive(pair); /* the client's first flight */
   if (status < 0 && why)

@@ -115,8 +115,9 @@ struct sp_pair {
   bool read_blocked;  /* what reading has to answer, a key update, waits for room */
   bool ending, ended; /* sp_pair_end was called; its close_notify is out as a whole */
   bool busy : 1, doomed : 1, blocked : 1, swapped : 1, in_hook : 1, again : 1;
-  bool making : 1;        /* sp_pair_make has it still */
-  bool tells_session : 1; /* the owner takes sessions */
+  bool making : 1;                          /* sp_pair_make has it still */
+  bool tells_session : 1;                   /* the owner takes sessions */
+  bool require_staple : 1, must_staple : 1; /* client */
 };
 
 /* port.c: one step of the handshake. Returns 0 or the sticky error. */
@@ -179,6 +180,9 @@ int sp__pair_verify(SSL *ssl, X509_STORE_CTX *store);
 int sp__pair_settle(sp_pair_t *pair);            /* once secure */
 void sp__pair_miss_certificate(sp_pair_t *pair); /* one was asked for, and none came */
 long sp__x509_check_dates(const X509 *x509);     /* now; X509_V_OK, X509_V_ERR_... */
+/* Something else speaks against the peer: `made` becomes the verdict if there is none yet. Whether
+ * the handshake goes on. */
+bool sp__pair_object(sp_pair_t *pair, const sp_error_t *made);
 
 /* hello.c */
 bool sp__pair_can_answer_hello(const sp_pair_t *pair);
@@ -213,7 +217,9 @@ SSL_SESSION *sp__pair_session_get(SSL *ssl, const unsigned char *id, int n, int 
 
 /* staple.c */
 int sp__pair_staple(SSL *ssl);
-void sp__pair_want_staple(sp_pair_t *pair);   /* client: asks for one */
+int sp__pair_want_staple(sp_pair_t *pair, const sp_options_t *options,
+                         sp_error_t *why);         /* client */
+bool sp__pair_wants_staple(const sp_pair_t *pair); /* whether it did */
 void sp__pair_offer_staple(sp_pair_t *pair);  /* server: has the hook asked when it is wanted */
 bool sp__pair_answer_staple(sp_pair_t *pair); /* true: the engine goes on */
 

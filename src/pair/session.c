@@ -43,7 +43,8 @@ static bool hash_certificate(EVP_MD_CTX *hash, const SSL_CTX *ctx) {
 static bool hash_binding(EVP_MD_CTX *hash, const sp_pair_t *pair) {
   const sp_context_t *context = pair->context;
   const char *name = pair->server_name ? pair->server_name : "";
-  uint8_t facts[] = {(uint8_t)pair->role, context->reject_client, pair->check_name};
+  uint8_t facts[] = {(uint8_t)pair->role, context->reject_client, pair->check_name,
+                     pair->require_staple, pair->must_staple};
   if (pair->role == SP_SERVER)
     return EVP_DigestUpdate(hash, facts, 1);
   return EVP_DigestUpdate(hash, facts, sizeof facts) &&
@@ -66,9 +67,16 @@ static bool bind_bytes(const sp_pair_t *pair, const uint8_t *der, size_t n,
 /* -- to bytes ---------------------------------------------------------------------------------- */
 
 /* Without `room` it only counts. */
+/* A session that comes back brings OpenSSL's result along; where ours is another one, because the
+ * staple that was required did not come, it must not. */
+static bool tells_verdict(const sp_pair_t *pair) {
+  return pair->role == SP_SERVER || pair->verify == SSL_get_verify_result(pair->ssl);
+}
+
 static size_t write_session(const sp_pair_t *pair, const SSL_SESSION *session, uint8_t *room,
                             size_t size) {
-  int n = SSL_SESSION_is_resumable(session) ? i2d_SSL_SESSION(session, NULL) : 0;
+  bool fine = SSL_SESSION_is_resumable(session) && tells_verdict(pair);
+  int n = fine ? i2d_SSL_SESSION(session, NULL) : 0;
   if (n <= 0 || (size_t)n > MOST - HEAD)
     return 0;
   size_t whole = HEAD + (size_t)n;
@@ -76,8 +84,8 @@ static size_t write_session(const sp_pair_t *pair, const SSL_SESSION *session, u
     return whole;
   uint8_t *der = room + HEAD, *end = der;
   memcpy(room, letters, sizeof letters);
-  bool fine = i2d_SSL_SESSION(session, &end) == n &&
-              bind_bytes(pair, der, (size_t)n, room + sizeof letters);
+  fine = i2d_SSL_SESSION(session, &end) == n &&
+         bind_bytes(pair, der, (size_t)n, room + sizeof letters);
   return fine ? whole : 0;
 }
 

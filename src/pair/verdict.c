@@ -116,6 +116,12 @@ int sp__pair_verify(SSL *ssl, X509_STORE_CTX *store) {
   return 0;
 }
 
+bool sp__pair_object(sp_pair_t *pair, const sp_error_t *made) {
+  if (pair->verify == X509_V_OK)
+    condemn(pair, made->verify, NULL, made);
+  return !rejects(pair);
+}
+
 void sp__pair_miss_certificate(sp_pair_t *pair) {
   condemn(pair, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, NULL, NULL);
 }

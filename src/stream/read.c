@@ -90,7 +90,18 @@ static void read_clear(sp_stream_t *stream) {
 
 /* -- handshake --------------------------------------------------------------------------------- */
 
+static void tell_staple(sp_stream_t *stream) {
+  size_t n;
+  if (!stream->events->ocsp || !sp__pair_wants_staple(stream->pair))
+    return;
+  const uint8_t *der = sp_pair_staple(stream->pair, &n);
+  stream->events->ocsp(stream, der, n);
+}
+
 static void become_secure(sp_stream_t *stream) {
+  tell_staple(stream);
+  if (stream->closing)
+    return;
   stream->secure = true;
   sp__deadline_clear(&stream->deadline);
   sp__stream_tell_secure(stream, 0);
