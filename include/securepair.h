@@ -27,6 +27,7 @@
 
 #include <securepair/certificate.h>
 #include <securepair/context.h>
+#include <securepair/counters.h>
 #include <securepair/error.h>
 #include <securepair/make.h>
 #include <securepair/pair.h>

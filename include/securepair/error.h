@@ -103,6 +103,45 @@ SP_EXTERN const char *sp_verify_name(long verify);
 SP_EXTERN const char *sp_alert_name(int alert);
 
 /*
+ * Classes of failures, for those who count them: what an operator can tell apart and act on.
+ */
+#define SP_FAILURE_MAP(X)                                                                          \
+  X(NOTTLS, "not_tls", "what the peer sent was not TLS")                                           \
+  X(HTTP, "plain_http", "the peer spoke plain HTTP")                                               \
+  X(VERSION, "no_shared_version", "no protocol version in common")                                 \
+  X(CIPHER, "no_shared_cipher", "no cipher suite, group or signature algorithm in common")         \
+  X(ALPN, "no_shared_protocol", "no application protocol in common")                               \
+  X(NAME, "unknown_name", "no such server name here")                                              \
+  X(NOCERTIFICATE, "certificate_missing", "the peer showed no certificate")                        \
+  X(CERTIFICATE, "certificate_refused", "the peer's certificate was not accepted")                 \
+  X(ALERTCERTIFICATE, "alert_certificate", "by the peer's alert it refused our certificate")       \
+  X(ALERTAGREEMENT, "alert_agreement", "by the peer's alert nothing was in common for it")         \
+  X(ALERT, "alert_other", "the peer sent another alert")                                           \
+  X(MALFORMED, "malformed", "the peer broke the rules of TLS")                                     \
+  X(INJECTED, "injected", "cleartext came ahead of the handshake")                                 \
+  X(CLOSED, "closed_early", "the peer closed too early")                                           \
+  X(TIMEOUT, "timeout", "not done in time")                                                        \
+  X(TRANSPORT, "reset", "the transport broke: a reset for instance")                               \
+  X(REFUSED, "hook_refused", "a hook refused")                                                     \
+  X(CANCELED, "canceled", "this program destroyed it")                                             \
+  X(INTERNAL, "internal", "our own: memory, keys, OpenSSL")
+
+typedef enum sp_failure {
+  SP_FAILURE_NONE = 0,
+#define SP_FAILURE_ENUM(name, word, text) SP_FAILURE_##name,
+  SP_FAILURE_MAP(SP_FAILURE_ENUM)
+#undef SP_FAILURE_ENUM
+      SP_FAILURES
+} sp_failure_t;
+
+/* The class of an error; SP_FAILURE_NONE for status 0. Any thread. */
+SP_EXTERN sp_failure_t sp_failure_of(const sp_error_t *error);
+
+/* Its word, "certificate_missing"; "none"; "unknown" for a number that is none. A constant. Any
+ * thread. */
+SP_EXTERN const char *sp_failure_name(sp_failure_t failure);
+
+/*
  * Replaces the allocator of the library (not OpenSSL's or libuv's: they have their own calls for
  * this). Call it before anything else and from one thread; all three or none (NULL) must be given.
  * Returns 0, or SP_EOPTION when only some are given.

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "pair/pair.h"
 #include "server/server.h"
+#include "stream/count.h"
 
 #define PAUSE 100 /* milliseconds until accept is tried again that failed for lack of something */
 
@@ -15,6 +16,7 @@ static void on_gone(sp_stream_t *stream) {
   sp_server_t *server = stream->server;
   sp__list_remove(&stream->sibling);
   server->connections--;
+  sp__count(&server->maker.counts.connections, -1);
   sp__server_finish(server);
 }
 
@@ -22,7 +24,10 @@ static unsigned hello_budget(const sp_stream_t *stream) {
   return stream->server->handshakes_per_turn;
 }
 
-static const sp__maker_t maker = {on_gone, hello_budget};
+void sp__server_set_maker(sp__maker_t *maker) {
+  maker->gone = on_gone;
+  maker->hello_budget = hello_budget;
+}
 
 static sp_context_t *find_context(void *owner, const char *name) {
   const sp_stream_t *stream = owner;
@@ -33,7 +38,22 @@ static sp_context_t *find_context(void *owner, const char *name) {
 
 static void free_io(uv_handle_t *io) { sp__free(io); }
 
+static uint64_t *drop_counter(sp_server_counters_t *counts, int status) {
+  switch (status) {
+  case UV_ECONNREFUSED:
+    return &counts->dropped_limit;
+  case UV_EMFILE:
+  case UV_ENFILE:
+  case UV_ENOBUFS:
+  case UV_ENOMEM:
+    return &counts->dropped_resources;
+  default:
+    return &counts->dropped_other;
+  }
+}
+
 static void drop(sp_server_t *server, int status) {
+  sp__count(drop_counter(&server->maker.counts, status), 1);
   if (server->on_drop)
     server->on_drop(server, status);
 }
@@ -65,6 +85,12 @@ static int make_pair(sp_pair_t **pair, sp_server_t *server) {
   return status;
 }
 
+static void count_new(sp_server_counters_t *counts) {
+  sp__count(&counts->accepted, 1);
+  sp__count(&counts->connections, 1);
+  sp__count(&counts->handshaking, 1);
+}
+
 static int greet(sp_server_t *server, uv_stream_t *io) {
   sp_pair_t *pair;
   int status = make_pair(&pair, server);
@@ -76,11 +102,12 @@ static int greet(sp_server_t *server, uv_stream_t *io) {
     return UV_ENOMEM;
   }
   stream->server = server;
-  stream->maker = &maker;
+  stream->maker = &server->maker;
   if (server->names.count)
     pair->lookup = find_context;
   sp__list_append(&server->streams, &stream->sibling);
   server->connections++;
+  count_new(&server->maker.counts);
   sp__stream_bind(stream, io, true, pair, &server->settings);
   return 0;
 }
@@ -142,6 +169,8 @@ static bool accept_one(sp_server_t *server) {
     int status = take(server, fd);
     if (status < 0)
       drop(server, status);
+    else
+      sp__count(&server->maker.counts.handed_over, status == 1);
     return true;
   }
   if (errno == EAGAIN || is_clients_fault(errno))

@@ -70,6 +70,7 @@ int sp_server_new(sp_server_t **made, uv_loop_t *uv, sp_secure_cb on_secure, sp_
     return sp__fail_memory(why);
   server->on_secure = on_secure;
   server->work.run = on_work;
+  sp__server_set_maker(&server->maker);
   sp__list_init(&server->work.node);
   sp__list_init(&server->streams);
   int status = make(server, uv, options, why);

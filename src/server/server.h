@@ -38,6 +38,7 @@ struct sp_server {
   sp_hooks_t hooks;      /* beside a ready context */
   void *hooks_data;
   sp__settings_t settings;
+  sp__maker_t maker; /* of its streams, with its counters */
   sp__list_t streams;
   size_t connections, max_connections;
   sp__work_t work;
@@ -52,6 +53,7 @@ struct sp_server {
 void sp__listener_close(sp__listener_t *listener);
 
 /* accept.c */
+void sp__server_set_maker(sp__maker_t *maker);
 void sp__server_on_readable(uv_poll_t *poll, int status, int events);
 
 /* server.c: goes away when it was closed and the last connection is gone */

@@ -15,7 +15,7 @@ void sp__stream_fail(sp_stream_t *stream, const sp_error_t *error) {
   else
     stream->error = (sp_error_t *)&sp__memory_error;
   stream->failed = true;
-  sp__list_remove(&stream->waiting);
+  sp__stream_leave_turns(stream);
   sp__stream_put_off(stream);
 }
 
@@ -60,6 +60,7 @@ void sp__stream_tell_secure(sp_stream_t *stream, int status) {
   if (stream->told)
     return;
   stream->told = true;
+  sp__stream_count_secure(stream, status);
   if (stream->on_secure)
     stream->on_secure(stream, status);
 }
@@ -205,6 +206,7 @@ static void finalize(sp_stream_t *stream) {
   sp__relay_gone(stream, status);
   if (stream->events->close)
     stream->events->close(stream);
+  sp__stream_count_gone(stream);
   if (stream->maker)
     stream->maker->gone(stream);
   sp__stream_free(stream);
@@ -235,7 +237,7 @@ void sp__stream_close(sp_stream_t *stream) {
   stream->closing = true;
   explain_cancel(stream);
   stream->reading = false;
-  sp__list_remove(&stream->waiting);
+  sp__stream_leave_turns(stream);
   sp__list_remove(&stream->warm);
   sp__deadline_clear(&stream->deadline);
   sp__pipe_gone(stream);

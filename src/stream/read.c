@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "pair/pair.h"
+#include "stream/count.h"
 #include "stream/notes.h"
 #include "stream/stream.h"
 
@@ -42,6 +43,7 @@ static void deliver(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   if (drops_cleartext(stream) || stream->closing)
     return;
   stream->bytes_read += n;
+  SP__COUNT(stream, cleartext_in, n);
   if (stream->pipe_to)
     sp__pipe_pass(stream, bytes, n);
   else if (sp__relay_takes_data(stream))
@@ -119,6 +121,7 @@ static void handshake(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   if (stream->closing)
     return;                                     /* destroyed in a hook or event */
   unsigned state = sp_pair_state(stream->pair); /* sending may have driven it further */
+  SP__COUNT(stream, hook_waits, (state & SP_PAIR_WAITING) != 0);
   if (status < 0 || state & SP_PAIR_FAILED)
     sp__stream_fail(stream, sp_pair_error(stream->pair));
   else if (state & SP_PAIR_SECURE)
@@ -181,6 +184,7 @@ static void feed(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   } else if (must_wait(stream)) {
     hold(stream, bytes, n);
     sp__list_append(&stream->loop->waiting, &stream->waiting);
+    SP__COUNT(stream, waiting, 1);
     sp__loop_notice_turn(stream->loop, true);
   } else {
     count_hello(stream);
@@ -197,12 +201,19 @@ static void pass_rest(sp_stream_t *stream) {
   sp__free(rest);
 }
 
+void sp__stream_leave_turns(sp_stream_t *stream) {
+  if (sp__list_is_empty(&stream->waiting))
+    return;
+  sp__list_remove(&stream->waiting);
+  SP__COUNT(stream, waiting, -1);
+}
+
 void sp__stream_serve_waiting(sp__loop_t *loop) {
   while (!sp__list_is_empty(&loop->waiting)) {
     sp_stream_t *stream = SP__OF(loop->waiting.next, sp_stream_t, waiting);
     if (loop->hellos >= stream->maker->hello_budget(stream))
       return;
-    sp__list_remove(&stream->waiting);
+    sp__stream_leave_turns(stream);
     count_hello(stream);
     pass_rest(stream);
     sp__stream_put_off(stream);
@@ -250,6 +261,8 @@ static void on_end_of_transport(sp_stream_t *stream) {
 void sp__stream_input(sp_stream_t *stream, const uint8_t *bytes, ssize_t n) {
   sp__loop_t *loop = stream->loop;
   sp__loop_enter(loop);
+  if (n > 0)
+    SP__COUNT(stream, encrypted_in, n);
   if (n > 0)
     feed(stream, bytes, (size_t)n);
   else if (n == UV_EOF)

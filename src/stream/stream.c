@@ -39,6 +39,7 @@ static void on_work(sp__work_t *work) {
     sp__stream_flush(stream);
     sp__notes_tell(stream);
   }
+  sp__stream_count_pending(stream);
   sp__stream_finish(stream);
 }
 
@@ -81,7 +82,7 @@ void sp__stream_free(sp_stream_t *stream) {
   sp__deadline_clear(&stream->deadline);
   sp__list_remove(&stream->sibling);
   sp__list_remove(&stream->warm);
-  sp__list_remove(&stream->waiting);
+  sp__stream_leave_turns(stream);
   sp_pair_release(stream->pair);
   if (stream->own_io)
     sp__free(stream->io);
@@ -115,6 +116,7 @@ void sp__stream_bind(sp_stream_t *stream, uv_stream_t *io, bool own_io, sp_pair_
   pair->owner = stream;
   pair->calls = &calls;
   stream->last_active = uv_now(stream->loop->uv);
+  sp__stream_count_begin(stream);
   sp__deadline_clear(&stream->deadline); /* that of connecting */
   if (settings->no_delay)
     (void)sp_stream_set_no_delay(stream, true); /* fails only on what is no TCP or already gone */

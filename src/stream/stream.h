@@ -7,6 +7,7 @@
 
 #include <uv.h>
 
+#include <securepair/counters.h>
 #include <securepair/stream.h>
 
 #include "base/list.h"
@@ -33,6 +34,7 @@ typedef struct sp__queue {
 typedef struct sp__maker {
   void (*gone)(sp_stream_t *stream);                   /* before it is freed */
   unsigned (*hello_budget)(const sp_stream_t *stream); /* handshakes a turn */
+  sp_server_counters_t counts;                         /* see count.h */
 } sp__maker_t;
 
 /* The options that concern a stream, with the defaults put in. */
@@ -51,7 +53,7 @@ struct sp_stream {
   const sp__transport_t *transport; /* NULL until it is there, as is io */
   uv_stream_t *io;                  /* of a libuv transport; else a handle that is alive as long */
   struct sp__connector *connector;
-  const sp__maker_t *maker; /* NULL for a client or an adopted stream */
+  sp__maker_t *maker;       /* NULL for a client or an adopted stream */
   struct sp_server *server; /* that it came from */
   sp__list_t sibling;       /* among the server's streams */
   sp_secure_cb on_secure;
@@ -81,6 +83,9 @@ struct sp_stream {
 
   uint64_t bytes_read, bytes_written, last_active;
   uint64_t clear_end; /* the encrypted byte that cleartext went up to */
+  uint32_t
+      handshake;    /* microseconds that it took; before, when it began, of uv_hrtime's the last */
+  uint32_t counted; /* pending bytes that the server's counters have */
   int idle_timeout;
   bool own_io : 1;     /* io's memory is the library's */
   bool secure : 1;     /* on_secure was called with 0 */
@@ -123,6 +128,12 @@ void sp__stream_put_off(sp_stream_t *stream);
 void sp__stream_touch(sp_stream_t *stream);
 void sp__stream_cool(sp__loop_t *loop);
 
+/* count.c */
+void sp__stream_count_begin(sp_stream_t *stream);              /* the handshake begins */
+void sp__stream_count_secure(sp_stream_t *stream, int status); /* and ends */
+void sp__stream_count_pending(sp_stream_t *stream);
+void sp__stream_count_gone(sp_stream_t *stream);
+
 /* read.c */
 void sp__stream_input(sp_stream_t *stream, const uint8_t *bytes, ssize_t n); /* by transports:
                                n bytes came, the end (UV_EOF), or an error */
@@ -130,6 +141,7 @@ void sp__stream_read_on(sp_stream_t *stream); /* what was held back, then from t
 void sp__stream_update_reading(sp_stream_t *stream);
 bool sp__stream_is_flowing(const sp_stream_t *stream);
 void sp__stream_serve_waiting(sp__loop_t *loop);
+void sp__stream_leave_turns(sp_stream_t *stream); /* waits for its handshake's turn no more */
 
 /* write.c */
 void sp__stream_flush(sp_stream_t *stream);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "pair/pair.h"
+#include "stream/count.h"
 #include "stream/queue.h"
 #include "stream/stream.h"
 
@@ -93,6 +94,7 @@ static int queue_copy(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
 
 static void count_written(sp_stream_t *stream, size_t n) {
   stream->bytes_written += n;
+  SP__COUNT(stream, cleartext_out, n);
   if (n)
     stream->clear_end = sp_pair_bytes_out(stream->pair);
 }
@@ -172,6 +174,12 @@ static void settle_sent(sp_stream_t *stream) {
   }
 }
 
+/* The transport took n encrypted bytes. */
+static void passed(sp_stream_t *stream, size_t n) {
+  SP__COUNT(stream, encrypted_out, n);
+  sp_pair_encrypted_sent(stream->pair, n);
+}
+
 void sp__stream_has_room(sp_stream_t *stream, size_t n, int status) {
   sp__loop_t *loop = stream->loop;
   stream->full = false;
@@ -179,7 +187,7 @@ void sp__stream_has_room(sp_stream_t *stream, size_t n, int status) {
   if (status < 0) {
     sp__stream_fail_writing(stream, status);
   } else {
-    sp_pair_encrypted_sent(stream->pair, n);
+    passed(stream, n);
     settle_sent(stream);
     stream->answered = !stream->secure; /* the handshake may have waited for room */
     sp__stream_touch(stream);
@@ -211,7 +219,7 @@ static int give(sp_stream_t *stream) {
       return 0;
     if (wrote < 0)
       return wrote;
-    sp_pair_encrypted_sent(stream->pair, (size_t)wrote);
+    passed(stream, (size_t)wrote);
     if ((size_t)wrote < n)
       return 0;
   }
