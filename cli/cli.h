@@ -21,6 +21,7 @@ typedef int (*cli_run_t)(int argc, const char **argv);
 int cli_key(int argc, const char **argv);
 int cli_request(int argc, const char **argv);
 int cli_certificate(int argc, const char **argv);
+int cli_authority(int argc, const char **argv);
 int cli_show(int argc, const char **argv);
 
 /* -- parse.c: the command line ----------------------------------------------------------------- */

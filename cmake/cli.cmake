@@ -2,12 +2,13 @@
 # command line and for JSON.
 pkg_check_modules(POPT REQUIRED IMPORTED_TARGET popt)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 
 file(GLOB command_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cli/*.c)
 add_executable(securepair_command ${command_sources})
 set_target_properties(securepair_command PROPERTIES OUTPUT_NAME securepair)
 target_compile_definitions(securepair_command PRIVATE _GNU_SOURCE)
 target_link_libraries(securepair_command PRIVATE securepair::static securepair_flags
-  OpenSSL::Crypto PkgConfig::POPT PkgConfig::JANSSON)
+  OpenSSL::Crypto PkgConfig::POPT PkgConfig::JANSSON PkgConfig::SQLITE)
 target_link_options(securepair_command PRIVATE -pie)
 install(TARGETS securepair_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
