@@ -245,6 +245,10 @@ typedef struct sp_options {
   sp_choice_t half_open; /* the end of one side leaves the other open. Default: no */
   sp_choice_t no_delay;  /* TCP_NODELAY. Default: yes */
   int keep_alive;        /* seconds until the first TCP keep-alive probe; 0: none */
+  /* handshakes on libuv's worker threads, so that the loop goes on meanwhile; hooks and events stay
+   * on the loop. With the hooks `sign`, psk_server or psk_client they are done on the loop all the
+   * same. Default: no */
+  sp_choice_t handshake_workers;
 
   /* -- server -------------------------------------------------------------------------------- */
   int backlog;             /* default 511 */

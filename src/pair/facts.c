@@ -9,57 +9,66 @@
 #include "pair/pair.h"
 
 const sp_error_t *sp_pair_error(const sp_pair_t *pair) {
-  return pair->error ? pair->error : &sp__no_error;
+  return !sp__pair_is_away(pair) && pair->error ? pair->error : &sp__no_error;
+}
+
+static const SSL_CIPHER *cipher_of(const sp_pair_t *pair) {
+  return sp__pair_is_away(pair) ? NULL : SSL_get_current_cipher(pair->ssl);
 }
 
 const char *sp_pair_cipher(const sp_pair_t *pair) {
-  const SSL_CIPHER *cipher = SSL_get_current_cipher(pair->ssl);
+  const SSL_CIPHER *cipher = cipher_of(pair);
   return cipher ? SSL_CIPHER_get_name(cipher) : "";
 }
 
 const char *sp_pair_cipher_standard_name(const sp_pair_t *pair) {
-  const SSL_CIPHER *cipher = SSL_get_current_cipher(pair->ssl);
+  const SSL_CIPHER *cipher = cipher_of(pair);
   const char *name = cipher ? SSL_CIPHER_standard_name(cipher) : NULL;
   return name ? name : "";
 }
 
 int sp_pair_cipher_bits(const sp_pair_t *pair) {
-  const SSL_CIPHER *cipher = SSL_get_current_cipher(pair->ssl);
+  const SSL_CIPHER *cipher = cipher_of(pair);
   return cipher ? SSL_CIPHER_get_bits(cipher, NULL) : 0;
 }
 
 const char *sp_pair_version(const sp_pair_t *pair) {
-  return pair->secure ? SSL_get_version(pair->ssl) : "";
+  return sp__pair_is_secure(pair) ? SSL_get_version(pair->ssl) : "";
 }
 
 const char *sp_pair_group(const sp_pair_t *pair) {
-  long group = pair->secure ? SSL_get_negotiated_group(pair->ssl) : 0;
+  long group = sp__pair_is_secure(pair) ? SSL_get_negotiated_group(pair->ssl) : 0;
   const char *name = group > 0 ? SSL_group_to_name(pair->ssl, (int)group) : NULL;
   return name ? name : "";
 }
 
 const char *sp_pair_server_name(const sp_pair_t *pair) {
-  const char *name = SSL_get_servername(pair->ssl, TLSEXT_NAMETYPE_host_name);
+  bool away = sp__pair_is_away(pair);
+  const char *name = away ? NULL : SSL_get_servername(pair->ssl, TLSEXT_NAMETYPE_host_name);
   return name ? name : "";
 }
 
 const char *sp_pair_protocol(const sp_pair_t *pair, size_t *n) {
-  bool known = pair->secure && pair->protocol;
+  bool known = sp__pair_is_secure(pair) && pair->protocol;
   if (n)
     *n = known ? pair->protocol_size : 0;
   return known ? pair->protocol : "";
 }
 
 bool sp_pair_is_resumed(const sp_pair_t *pair) {
-  return pair->secure && SSL_session_reused(pair->ssl);
+  return sp__pair_is_secure(pair) && SSL_session_reused(pair->ssl);
 }
 
-uint64_t sp_pair_bytes_in(const sp_pair_t *pair) { return pair->bytes_in; }
-uint64_t sp_pair_bytes_out(const sp_pair_t *pair) { return pair->bytes_out; }
+uint64_t sp_pair_bytes_in(const sp_pair_t *pair) {
+  return sp__pair_is_away(pair) ? pair->apart->bytes_in : pair->bytes_in;
+}
+uint64_t sp_pair_bytes_out(const sp_pair_t *pair) {
+  return sp__pair_is_away(pair) ? pair->apart->bytes_out : pair->bytes_out;
+}
 
 int sp_pair_export_key(sp_pair_t *pair, void *out, size_t n, const char *label, const void *context,
                        size_t context_size) {
-  if (!pair->secure)
+  if (!sp__pair_is_secure(pair))
     return SP_EOPTION;
   int status = sp__pair_enter(pair);
   if (status < 0)
@@ -72,12 +81,14 @@ int sp_pair_export_key(sp_pair_t *pair, void *out, size_t n, const char *label, 
 }
 
 size_t sp_pair_finished(const sp_pair_t *pair, bool peers, void *room, size_t size) {
+  if (sp__pair_is_away(pair))
+    return 0;
   return peers ? SSL_get_peer_finished(pair->ssl, room, size)
                : SSL_get_finished(pair->ssl, room, size);
 }
 
 size_t sp_pair_ticket(const sp_pair_t *pair, const void **bytes) {
-  const SSL_SESSION *session = SSL_get0_session(pair->ssl);
+  const SSL_SESSION *session = sp__pair_is_away(pair) ? NULL : SSL_get0_session(pair->ssl);
   const unsigned char *ticket = NULL;
   size_t n = 0;
   if (session && pair->role == SP_CLIENT)
@@ -87,7 +98,7 @@ size_t sp_pair_ticket(const sp_pair_t *pair, const void **bytes) {
 }
 
 int sp_pair_set_max_fragment(sp_pair_t *pair, size_t n) {
-  if (n < 512 || n > SSL3_RT_MAX_PLAIN_LENGTH)
+  if (sp__pair_is_away(pair) || n < 512 || n > SSL3_RT_MAX_PLAIN_LENGTH)
     return SP_EOPTION;
   return SSL_set_max_send_fragment(pair->ssl, (long)n) ? 0 : SP_EOPTION;
 }
@@ -113,7 +124,8 @@ static const char *signature_name(int nid) {
 
 size_t sp_pair_shared_sigalgs(const sp_pair_t *pair, size_t index, char *room, size_t size) {
   int signature, hash;
-  int count = SSL_get_shared_sigalgs(pair->ssl, 0, NULL, NULL, NULL, NULL, NULL);
+  bool away = sp__pair_is_away(pair);
+  int count = away ? 0 : SSL_get_shared_sigalgs(pair->ssl, 0, NULL, NULL, NULL, NULL, NULL);
   if (count < 0 || index >= (size_t)count ||
       !SSL_get_shared_sigalgs(pair->ssl, (int)index, &signature, &hash, NULL, NULL, NULL))
     return 0;
@@ -152,7 +164,7 @@ static bool describe_key(const EVP_PKEY *key, const char **type, const char **na
 
 bool sp_pair_ephemeral_key(const sp_pair_t *pair, const char **type, const char **name, int *bits) {
   EVP_PKEY *key = NULL;
-  if (pair->role != SP_CLIENT || !SSL_get_peer_tmp_key(pair->ssl, &key))
+  if (sp__pair_is_away(pair) || pair->role != SP_CLIENT || !SSL_get_peer_tmp_key(pair->ssl, &key))
     return false;
   bool known = describe_key(key, type, name, bits);
   EVP_PKEY_free(key);

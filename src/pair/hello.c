@@ -217,6 +217,10 @@ int sp__pair_hello(SSL *ssl, int *alert) {
     return SSL_CLIENT_HELLO_RETRY;
   if (pair->answer < 0) /* resumed with a refusal */
     return refuse(pair, pair->answer, alert);
+  if (pair->stage < SP__ASKED && sp__pair_stops_to_ask(pair)) {
+    pair->apart->asks = true;
+    return SSL_CLIENT_HELLO_RETRY;
+  }
   for (; pair->stage < SP__ASKED; pair->stage++) {
     int answer = ask(pair);
     if (answer == SP_PENDING) {
@@ -228,6 +232,8 @@ int sp__pair_hello(SSL *ssl, int *alert) {
       return refuse(pair, answer, alert);
   }
   forget_hello(pair);
+  if (pair->apart && !pair->apart->away && sp__pair_may_leave(pair))
+    return SSL_CLIENT_HELLO_RETRY; /* the rest is done apart */
   int status = swap_context(pair);
   if (status < 0)
     return refuse(pair, status, alert);
@@ -286,7 +292,8 @@ sp__tickets_t *sp__pair_tickets(const SSL *ssl) {
 /* -- answers ----------------------------------------------------------------------------------- */
 
 bool sp__pair_can_answer_hello(const sp_pair_t *pair) {
-  return pair->role == SP_SERVER && pair->stage < SP__ASKED + (pair->waiting == SP__WAIT_HELLO) &&
+  return !sp__pair_is_away(pair) && pair->role == SP_SERVER &&
+         pair->stage < SP__ASKED + (pair->waiting == SP__WAIT_HELLO) &&
          (pair->in_hook || pair->waiting == SP__WAIT_HELLO);
 }
 
@@ -341,6 +348,8 @@ int sp__hooks_check(const sp_hooks_t *hooks, const sp_context_t *context, sp_err
 }
 
 int sp_pair_set_hooks(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
+  if (sp__pair_is_away(pair))
+    return SP_EOPTION;
   int status = sp__hooks_check(hooks, pair->context, NULL);
   if (status < 0)
     return status;
@@ -353,6 +362,8 @@ int sp_pair_set_hooks(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
 }
 
 int sp_pair_resume(sp_pair_t *pair, int status) {
+  if (sp__pair_is_away(pair))
+    return SP_EOPTION;
   if (pair->busy)
     return SP_EREENTRY;
   if (pair->error)

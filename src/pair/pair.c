@@ -219,6 +219,8 @@ int sp_pair_make(sp_pair_t **made, sp_role_t role, sp_error_t *why, const sp_opt
 
 unsigned sp_pair_state(const sp_pair_t *pair) {
   unsigned state = 0;
+  if (sp__pair_is_away(pair))
+    return SP_PAIR_WAITING;
   bool reads = !pair->peer_ended && !pair->truncated && !pair->read_blocked;
   if (pair->ahead)
     state |= SP_PAIR_HAS_ENCRYPTED;
@@ -244,10 +246,12 @@ unsigned sp_pair_state(const sp_pair_t *pair) {
 }
 
 void sp_pair_release_buffers(sp_pair_t *pair) {
+  if (!sp__pair_is_secure(pair))
+    return;
   /* Not after the header of a record without its body: OpenSSL before 3.0.14 frees that, too, and
    * reads it later (CVE-2024-4741). */
   bool between = !strcmp(SSL_rstate_string(pair->ssl), "RH") && !SSL_has_pending(pair->ssl);
-  if (pair->secure && !pair->busy && !pair->error && between)
+  if (!pair->busy && !pair->error && between)
     SSL_free_buffers(pair->ssl);
 }
 

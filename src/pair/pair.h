@@ -37,6 +37,14 @@ typedef enum sp__staple { SP__STAPLE_NONE, SP__STAPLE_DUE, SP__STAPLE_ASKED } sp
 /* Something to be done for the engine outside of it. */
 typedef void (*sp__errand_t)(sp_pair_t *pair, void *what);
 
+/* While a handshake is on another thread, see apart.c. */
+typedef struct sp__apart {
+  struct sp__later *first, *last; /* for hooks that are only told */
+  uint64_t bytes_in, bytes_out;   /* when it left */
+  bool away;                      /* nobody but that thread may touch the pair's inside */
+  bool asks;                      /* the engine stopped because somebody has to be asked */
+} sp__apart_t;
+
 typedef struct sp__pair_hooks {
   sp_hooks_t hooks;
   void *data;
@@ -97,6 +105,7 @@ struct sp_pair {
     const uint8_t *hello; /* server, before there are errands: the client's first message */
   };
   SSL_SESSION *session; /* server: what the hook session_get answered */
+  sp__apart_t *apart;   /* NULL: its handshake is on its own thread */
   void *data;
 
   /* the stream layer's */
@@ -116,8 +125,8 @@ struct sp_pair {
   bool ending, ended; /* sp_pair_end was called; its close_notify is out as a whole */
   bool busy : 1, doomed : 1, blocked : 1, swapped : 1, in_hook : 1, again : 1;
   bool making : 1;                          /* sp_pair_make has it still */
-  bool tells_session : 1;                   /* the owner takes sessions */
   bool require_staple : 1, must_staple : 1; /* client */
+  bool tells_session; /* the owner takes sessions; may change while the pair is away */
 };
 
 /* port.c: one step of the handshake. Returns 0 or the sticky error. */
@@ -200,6 +209,17 @@ int sp__pair_sign(void *pair, uint16_t scheme, const uint8_t *message, size_t n,
 void sp__pair_outside(sp_pair_t *pair, sp__errand_t errand, void *what);
 bool sp__pair_run_errand(sp_pair_t *pair); /* true: the engine goes on */
 
+/* apart.c: a handshake on another thread. The owner lets the pair depart, has sp__pair_drive called
+ * there, and takes it back with sp__pair_return: true when hooks were asked meanwhile and the
+ * engine has to go on, apart again. sp__pair_stay ends it. */
+bool sp__pair_may_leave(const sp_pair_t *pair);
+void sp__pair_depart(sp_pair_t *pair, sp__apart_t *apart);
+bool sp__pair_return(sp_pair_t *pair);
+void sp__pair_stay(sp_pair_t *pair);
+bool sp__pair_stops_to_ask(const sp_pair_t *pair); /* before its hooks on the first message */
+/* Has a hook told of a session or (NULL) of a line, now or when the pair is back. */
+void sp__pair_tell(sp_pair_t *pair, sp__errand_t tell, SSL_SESSION *session, const char *line);
+
 /* keylog.c */
 void sp__pair_keylog(const SSL *ssl, const char *line);
 
@@ -229,6 +249,15 @@ bool sp__pair_is_psk(const sp_pair_t *pair); /* both sides knew a key, in place 
 
 /* hello.c: whether the context can have these hooks beside it; SP_EOPTION. */
 int sp__hooks_check(const sp_hooks_t *hooks, const sp_context_t *context, sp_error_t *why);
+
+static inline bool sp__pair_is_away(const sp_pair_t *pair) {
+  return pair->apart && pair->apart->away;
+}
+
+/* Secure, and nothing of it is to come: whoever asks from outside may look into it. */
+static inline bool sp__pair_is_secure(const sp_pair_t *pair) {
+  return !sp__pair_is_away(pair) && pair->secure;
+}
 
 static inline bool sp__hooks_any(const sp_hooks_t *hooks) {
   static const sp_hooks_t none;

@@ -75,6 +75,8 @@ int sp__pair_renew_theirs(sp_pair_t *pair) {
 }
 
 int sp_pair_update_key(sp_pair_t *pair, bool peers_too) {
+  if (sp__pair_is_away(pair))
+    return SP_EOPTION;
   int status = sp__pair_enter(pair);
   if (status < 0)
     return status;

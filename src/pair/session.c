@@ -90,8 +90,8 @@ static size_t write_session(const sp_pair_t *pair, const SSL_SESSION *session, u
 }
 
 size_t sp_pair_session(const sp_pair_t *pair, void *room, size_t size) {
-  const SSL_SESSION *session = SSL_get0_session(pair->ssl);
-  if (!pair->secure || pair->error || !session)
+  const SSL_SESSION *session = sp__pair_is_secure(pair) ? SSL_get0_session(pair->ssl) : NULL;
+  if (!session || pair->error)
     return 0;
   return write_session(pair, session, room, room ? size : 0);
 }
@@ -118,7 +118,7 @@ static bool has_hook(const sp_pair_t *pair) {
 static bool is_1_3(const sp_pair_t *pair) { return SSL_version(pair->ssl) == TLS1_3_VERSION; }
 
 /* The owner of a pair of TLS 1.2 asks when it is ready. */
-static bool has_owner(const sp_pair_t *pair) { return pair->tells_session && is_1_3(pair); }
+static bool has_owner(const sp_pair_t *pair) { return is_1_3(pair) && pair->tells_session; }
 
 static bool is_wanted(const sp_pair_t *pair) { return has_hook(pair) || has_owner(pair); }
 
@@ -158,7 +158,7 @@ int sp__pair_session_new(SSL *ssl, SSL_SESSION *session) {
   sp_pair_t *pair = SSL_get_app_data(ssl);
   bool is_due = pair->role == SP_CLIENT ? pair->secure : !is_1_3(pair);
   if (is_due && is_wanted(pair))
-    sp__pair_outside(pair, tell, session);
+    sp__pair_tell(pair, tell, session, NULL);
   return 0;
 }
 
@@ -169,7 +169,7 @@ static bool is_new_1_2(const sp_pair_t *pair) {
 
 void sp__pair_tell_session(sp_pair_t *pair) {
   if (is_new_1_2(pair) && is_wanted(pair))
-    sp__pair_outside(pair, tell, SSL_get0_session(pair->ssl));
+    sp__pair_tell(pair, tell, SSL_get0_session(pair->ssl), NULL);
 }
 
 void sp__pair_tell_owner(sp_pair_t *pair) {

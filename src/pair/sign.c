@@ -62,7 +62,7 @@ int sp__pair_sign(void *owner, uint16_t scheme, const uint8_t *message, size_t n
 }
 
 int sp_pair_sign_with(sp_pair_t *pair, const void *signature, size_t n) {
-  if (!pair->in_hook && pair->waiting != SP__WAIT_SIGN)
+  if (sp__pair_is_away(pair) || (!pair->in_hook && pair->waiting != SP__WAIT_SIGN))
     return SP_EOPTION;
   uint8_t *copy = (uint8_t *)sp__copy_bytes(signature, n);
   if (!copy)

@@ -35,11 +35,16 @@ int sp__pair_want_staple(sp_pair_t *pair, const sp_options_t *options, sp_error_
   return 0;
 }
 
-const void *sp_pair_staple(const sp_pair_t *pair, size_t *n) {
+static const void *response_of(const sp_pair_t *pair, size_t *n) {
   const unsigned char *der = NULL;
   long size = pair->role == SP_CLIENT ? SSL_get_tlsext_status_ocsp_resp(pair->ssl, &der) : 0;
   *n = size > 0 ? (size_t)size : 0;
   return *n ? der : NULL;
+}
+
+const void *sp_pair_staple(const sp_pair_t *pair, size_t *n) {
+  *n = 0;
+  return sp__pair_is_away(pair) ? NULL : response_of(pair, n);
 }
 
 bool sp__pair_wants_staple(const sp_pair_t *pair) {
@@ -54,9 +59,9 @@ static X509 *issuer_of(const sp_pair_t *pair, X509 *leaf) {
   return X509_self_signed(leaf, 0) == 1 ? leaf : NULL;
 }
 
-sp_staple_status_t sp_pair_staple_status(const sp_pair_t *pair, sp_error_t *why) {
+static sp_staple_status_t status_of(const sp_pair_t *pair, sp_error_t *why) {
   size_t n;
-  const void *der = sp_pair_staple(pair, &n);
+  const void *der = response_of(pair, &n);
   X509 *leaf = pair->role == SP_CLIENT ? SSL_get0_peer_certificate(pair->ssl) : NULL;
   if (why)
     *why = sp__no_error;
@@ -64,6 +69,14 @@ sp_staple_status_t sp_pair_staple_status(const sp_pair_t *pair, sp_error_t *why)
     return sp__ocsp_check(der, n, leaf, issuer_of(pair, leaf), NULL, why);
   if (leaf)
     sp__ocsp_explain_none(leaf, why);
+  return SP_STAPLE_NONE;
+}
+
+sp_staple_status_t sp_pair_staple_status(const sp_pair_t *pair, sp_error_t *why) {
+  if (!sp__pair_is_away(pair))
+    return status_of(pair, why);
+  if (why)
+    *why = sp__no_error;
   return SP_STAPLE_NONE;
 }
 
@@ -78,8 +91,7 @@ static bool is_needed(const sp_pair_t *pair) {
 
 static bool is_acceptable(sp_pair_t *pair) {
   sp_error_t why;
-  return !is_needed(pair) || sp_pair_staple_status(pair, &why) == SP_STAPLE_GOOD ||
-         sp__pair_object(pair, &why);
+  return !is_needed(pair) || status_of(pair, &why) == SP_STAPLE_GOOD || sp__pair_object(pair, &why);
 }
 
 /* -- server: what is sent ---------------------------------------------------------------------- */
@@ -116,6 +128,10 @@ static void ask(sp_pair_t *pair, void *unused) {
 bool sp__pair_answer_staple(sp_pair_t *pair) {
   if (pair->staple != SP__STAPLE_DUE)
     return false;
+  if (sp__pair_is_away(pair)) {
+    pair->apart->asks = true;
+    return false;
+  }
   pair->staple = SP__STAPLE_ASKED;
   sp__pair_outside(pair, ask, NULL);
   return !pair->waiting;
@@ -124,7 +140,7 @@ bool sp__pair_answer_staple(sp_pair_t *pair) {
 #define MOST 65527 /* the room of TLS 1.3, where it is in an extension of the certificate */
 
 int sp_pair_use_staple(sp_pair_t *pair, const void *der, size_t n) {
-  bool asked = pair->staple == SP__STAPLE_ASKED;
+  bool asked = !sp__pair_is_away(pair) && pair->staple == SP__STAPLE_ASKED;
   if (!asked || !n || n > MOST || (!pair->in_hook && pair->waiting != SP__WAIT_STAPLE))
     return SP_EOPTION;
   unsigned char *copy = OPENSSL_memdup(der, n); /* which becomes OpenSSL's */

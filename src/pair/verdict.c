@@ -164,16 +164,20 @@ int sp__pair_settle(sp_pair_t *pair) {
 }
 
 bool sp_pair_is_authorized(const sp_pair_t *pair) {
-  return pair->secure && asks(pair) && pair->verify == X509_V_OK;
+  return sp__pair_is_secure(pair) && asks(pair) && pair->verify == X509_V_OK;
 }
 
 const char *sp_pair_authorization_error(const sp_pair_t *pair) {
-  return sp_verify_name(pair->verify);
+  return sp__pair_is_away(pair) ? NULL : sp_verify_name(pair->verify);
 }
 
-const sp_error_t *sp_pair_verdict(const sp_pair_t *pair) { return pair->verdict; }
+const sp_error_t *sp_pair_verdict(const sp_pair_t *pair) {
+  return sp__pair_is_away(pair) ? NULL : pair->verdict;
+}
 
 int sp_pair_peer_certificate(const sp_pair_t *pair, sp_certificate_t **certificate) {
+  if (sp__pair_is_away(pair))
+    return SP_ECERTIFICATE;
   X509 *leaf = SSL_get0_peer_certificate(pair->ssl);
   if (!leaf)
     leaf = pair->refused;

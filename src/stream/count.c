@@ -54,9 +54,10 @@ void sp__stream_count_gone(sp_stream_t *stream) { count_pending(stream, 0); }
 /* -- its own ----------------------------------------------------------------------------------- */
 
 static void count_pair(sp_stream_counters_t *counters, const sp_pair_t *pair) {
-  counters->encrypted_in = pair->bytes_in;
-  counters->encrypted_out = pair->bytes_out - pair->ahead;
-  counters->pending_encrypted = pair->ahead;
+  size_t ahead = sp__pair_is_away(pair) ? 0 : pair->ahead;
+  counters->encrypted_in = sp_pair_bytes_in(pair);
+  counters->encrypted_out = sp_pair_bytes_out(pair) - ahead;
+  counters->pending_encrypted = ahead;
   counters->is_resumed = sp_pair_is_resumed(pair);
 }
 

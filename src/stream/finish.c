@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "pair/pair.h"
 #include "stream/stream.h"
+#include "stream/worker.h"
 
 /* -- failing ----------------------------------------------------------------------------------- */
 
@@ -134,6 +135,8 @@ static void tell_drained(sp_stream_t *stream) {
 static bool is_all_sent(const sp_stream_t *stream) {
   if (stream->unheard)
     return true;
+  if (sp__stream_is_away(stream))
+    return false;
   bool said = stream->cut ? stream->secure && !stream->queue.first : stream->pair->ended;
   return said && !stream->pair->ahead && !stream->full;
 }
@@ -214,6 +217,9 @@ static void finalize(sp_stream_t *stream) {
 
 void sp__stream_closed(sp_stream_t *stream) {
   sp__loop_t *loop = stream->loop;
+  stream->io_closed = true;
+  if (sp__stream_is_away(stream))
+    return; /* until it is back */
   sp__loop_enter(loop);
   finalize(stream);
   sp__loop_leave(loop);
@@ -242,6 +248,7 @@ void sp__stream_close(sp_stream_t *stream) {
   sp__deadline_clear(&stream->deadline);
   sp__pipe_gone(stream);
   sp__connector_cancel(stream);
+  sp__worker_cancel(stream);
   sp__stream_cancel_writes(stream, closing_status(stream));
   if (stream->io)
     stream->transport->close(stream);

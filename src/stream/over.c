@@ -12,6 +12,7 @@
 #include "stream/adopt.h"
 #include "stream/stream.h"
 #include "stream/transport.h"
+#include "stream/worker.h"
 
 typedef struct sp__carrier {
   uv_timer_t
@@ -139,7 +140,8 @@ static void on_work(sp__work_t *work) {
 /* -- the program's side ------------------------------------------------------------------------ */
 
 static bool is_at_work(const sp_stream_t *stream) {
-  return stream->loop->depth || stream->loop->lent || stream->pair->busy;
+  bool busy = !sp__stream_is_away(stream) && stream->pair->busy;
+  return stream->loop->depth || stream->loop->lent || busy;
 }
 
 /* NULL: nothing it says matters any more. */

@@ -8,6 +8,7 @@
 #include "stream/count.h"
 #include "stream/notes.h"
 #include "stream/stream.h"
+#include "stream/worker.h"
 
 #define REST_MAX (2u * SP__SLAB) /* then the transport has to wait */
 
@@ -112,11 +113,8 @@ static void become_secure(sp_stream_t *stream) {
     sp_stream_set_timeout(stream, stream->idle_timeout);
 }
 
-/* Drives the handshake; what it has to say goes out in one write before anybody is told. */
-static void handshake(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
-  sp__stream_lend(stream);
-  int status = sp_pair_encrypted_in(stream->pair, bytes, n);
-  sp__stream_flush_lent(stream);
+/* A step of the handshake is done, and the engine left. */
+static void conclude(sp_stream_t *stream, int status) {
   sp__notes_tell(stream);
   if (stream->closing)
     return;                                     /* destroyed in a hook or event */
@@ -128,48 +126,83 @@ static void handshake(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
     become_secure(stream);
 }
 
+/* Drives the handshake; what it has to say goes out in one write before anybody is told. */
+static void handshake(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  sp__stream_lend(stream);
+  int status = sp_pair_encrypted_in(stream->pair, bytes, n);
+  sp__stream_flush_lent(stream);
+  conclude(stream, status);
+}
+
 /* -- what cannot be used yet ------------------------------------------------------------------- */
 
-static int keep_rest(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+static int keep_rest(sp_stream_t *stream, const uint8_t *bytes, size_t n, bool first) {
   uint8_t *rest = sp__realloc(stream->rest, stream->rest_size + n);
   if (!rest)
     return -ENOMEM;
-  memcpy(rest + stream->rest_size, bytes, n);
+  if (first)
+    memmove(rest + n, rest, stream->rest_size);
+  memcpy(first ? rest : rest + stream->rest_size, bytes, n);
   stream->rest = rest;
   stream->rest_size += n;
   return 0;
 }
 
 static void hold(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
-  if (keep_rest(stream, bytes, n) < 0)
+  if (keep_rest(stream, bytes, n, false) < 0)
     sp__stream_fail(stream, &sp__memory_error);
   else
     sp__stream_update_reading(stream);
 }
 
-/* One pass of bytes through the pair; what it did not take is held. */
-static void pass(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
-  if (stream->secure)
-    (void)sp_pair_encrypted_in(stream->pair, bytes, n); /* an error shows when reading */
+/* What came before anything that is held. */
+static void hold_first(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  if (n && keep_rest(stream, bytes, n, true) < 0)
+    sp__stream_fail(stream, &sp__memory_error);
   else
-    handshake(stream, bytes, n);
+    sp__stream_update_reading(stream);
+}
+
+/* The pair has n bytes; what it does not take is held. */
+static void finish_pass(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   if (stream->secure && !stream->closing && !stream->failed)
     read_clear(stream);
   size_t left = sp_pair_encrypted_release(stream->pair);
   if (left && !stream->closing && !stream->failed)
-    hold(stream, bytes + n - left, left);
+    hold_first(stream, bytes + n - left, left);
+}
+
+/* One pass of bytes through the pair. */
+static void pass(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  sp__passage_t passage = stream->secure ? SP__STAYS : sp__worker_take(stream, bytes, n);
+  if (passage == SP__QUEUES)
+    hold_first(stream, bytes, n);
+  if (passage != SP__STAYS)
+    return;
+  if (stream->secure)
+    (void)sp_pair_encrypted_in(stream->pair, bytes, n); /* an error shows when reading */
+  else
+    handshake(stream, bytes, n);
+  finish_pass(stream, bytes, n);
+}
+
+void sp__stream_step_done(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  conclude(stream, 0);
+  finish_pass(stream, bytes, n);
 }
 
 /* A first flight costs much: it has to wait when this turn of the loop had its share. */
 static bool must_wait(const sp_stream_t *stream) {
-  if (stream->secure || !stream->maker || sp_pair_bytes_in(stream->pair))
+  if (stream->secure || !stream->maker || sp__worker_suits(stream) ||
+      sp_pair_bytes_in(stream->pair))
     return false;
   return stream->loop->hellos >= stream->maker->hello_budget(stream) ||
          !sp__list_is_empty(&stream->loop->waiting);
 }
 
 static void count_hello(sp_stream_t *stream) {
-  if (stream->secure || !stream->maker || sp_pair_bytes_in(stream->pair))
+  if (stream->secure || !stream->maker || sp__worker_suits(stream) ||
+      sp_pair_bytes_in(stream->pair))
     return;
   if (!stream->loop->hellos++)
     sp__loop_notice_turn(stream->loop, false);
@@ -206,6 +239,13 @@ void sp__stream_leave_turns(sp_stream_t *stream) {
     return;
   sp__list_remove(&stream->waiting);
   SP__COUNT(stream, waiting, -1);
+}
+
+void sp__stream_go_on(sp_stream_t *stream) {
+  if (stream->rest_size)
+    pass_rest(stream);
+  else
+    pass(stream, NULL, 0);
 }
 
 void sp__stream_serve_waiting(sp__loop_t *loop) {
@@ -269,7 +309,7 @@ void sp__stream_input(sp_stream_t *stream, const uint8_t *bytes, ssize_t n) {
     on_end_of_transport(stream);
   else if (stream->lingering)
     sp__stream_close(stream);
-  else
+  else if (!sp__worker_keeps(stream, (int)n))
     sp__stream_fail_transport(stream, (int)n, "reading");
   sp__stream_update_reading(stream);
   sp__stream_put_off(stream);

@@ -25,6 +25,7 @@ void sp__settings_of(sp__settings_t *settings, const sp_options_t *options) {
       .keep_alive = options->keep_alive,
       .half_open = options->half_open == SP_YES,
       .no_delay = options->no_delay != SP_NO,
+      .by_worker = options->handshake_workers == SP_YES,
   };
 }
 
@@ -65,6 +66,7 @@ sp_stream_t *sp__stream_new(sp__loop_t *loop, sp_secure_cb on_secure,
   stream->write_limit = settings->write_limit;
   stream->idle_timeout = settings->idle_timeout;
   stream->half_open = settings->half_open;
+  stream->by_worker = settings->by_worker;
   stream->work.run = on_work;
   stream->deadline.run = on_deadline;
   sp__list_init(&stream->work.node);

@@ -43,7 +43,7 @@ typedef struct sp__settings {
   int idle_timeout;
   size_t high_water, write_limit;
   int keep_alive;
-  bool half_open, no_delay;
+  bool half_open, no_delay, by_worker;
 } sp__settings_t;
 
 struct sp_stream {
@@ -62,7 +62,7 @@ struct sp_stream {
   sp__work_t work;
   sp__list_t warm;
   sp__deadline_t deadline;
-  sp__list_t waiting; /* for its handshake's turn */
+  sp__list_t waiting; /* for its handshake's turn, or for a worker */
 
   sp__queue_t queue; /* cleartext to be sent */
   sp__queue_t sent;  /* encrypted, and not yet with the transport */
@@ -113,8 +113,10 @@ struct sp_stream {
   bool unref : 1;   /* sp_stream_unref was called */
   bool touched : 1; /* since the last sweep */
   bool idle_told : 1;
-  bool cut : 1;      /* ends without close_notify */
-  bool answered : 1; /* a hook was: the handshake goes on */
+  bool cut : 1;       /* ends without close_notify */
+  bool answered : 1;  /* a hook was: the handshake goes on */
+  bool by_worker : 1; /* handshakes on worker threads, where that is possible */
+  bool io_closed : 1; /* while the pair was with one */
 };
 
 /* stream.c */
@@ -142,6 +144,10 @@ void sp__stream_update_reading(sp_stream_t *stream);
 bool sp__stream_is_flowing(const sp_stream_t *stream);
 void sp__stream_serve_waiting(sp__loop_t *loop);
 void sp__stream_leave_turns(sp_stream_t *stream); /* waits for its handshake's turn no more */
+/* The handshake goes on with what was held, if anything; by worker.c, as is the end of a step that
+ * was given n bytes. */
+void sp__stream_go_on(sp_stream_t *stream);
+void sp__stream_step_done(sp_stream_t *stream, const uint8_t *bytes, size_t n);
 
 /* write.c */
 void sp__stream_flush(sp_stream_t *stream);

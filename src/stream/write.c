@@ -12,6 +12,7 @@
 #include "stream/count.h"
 #include "stream/queue.h"
 #include "stream/stream.h"
+#include "stream/worker.h"
 
 #define SMALL 8192u /* writes below this are joined with their neighbours */
 
@@ -265,9 +266,11 @@ void sp__stream_flush_lent(sp_stream_t *stream) {
 }
 
 void sp__stream_flush(sp_stream_t *stream) {
+  if (sp__stream_is_away(stream))
+    return;
   bool has_work = stream->queue.first || stream->sent.first || stream->pair->ahead ||
                   (stream->ending && stream->secure && !stream->pair->ended);
-  if (stream->closing || stream->full || !stream->io || !has_work)
+  if (stream->closing || stream->full || stream->fin || !stream->io || !has_work)
     return;
   if (stream->secure && stream->queue.first)
     sp__stream_touch(stream);
@@ -278,7 +281,8 @@ void sp__stream_flush(sp_stream_t *stream) {
 /* -- the program's side ------------------------------------------------------------------------ */
 
 size_t sp_stream_pending(const sp_stream_t *stream) {
-  return stream->queued + (stream->pair ? stream->pair->ahead : 0);
+  bool here = stream->pair && !sp__stream_is_away(stream);
+  return stream->queued + (here ? stream->pair->ahead : 0);
 }
 
 static int may_write(const sp_stream_t *stream, size_t n) {
