@@ -161,9 +161,11 @@ typedef struct sp_options {
   /* -- context: whom we trust ---------------------------------------------------------------- */
   const char *const *ca; /* PEM texts; an empty list trusts nobody; not given: the system's roots */
   const char *const *ca_files;
-  const char *const *crl; /* PEM texts; given: every certificate of a chain is looked up, and a
-                             missing or stale list refuses (fail closed) */
-  const char *const *crl_files;
+  /* PEM texts of complete revocation lists; given: every certificate of a chain is looked up, in
+   * the newest list of its issuer, and a missing or stale list refuses (fail closed). Delta lists
+   * are errors; indirect ones, and those for some reasons only, do not count */
+  const char *const *crl;
+  const char *const *crl_files; /* ... or of files, PEM or DER */
   sp_trust_t *trust; /* in place of ca: certificates that were read before; it is retained */
   /* a trusted certificate that is no root ends a chain, too. Default: no */
   sp_choice_t partial_chain;

@@ -12,13 +12,16 @@
 #include "context/build.h"
 #include "context/input.h"
 
+#define USELESS (-1) /* it can be read, but not be used */
+
 /* One kind of entry: what it is called, what may be in it. */
 typedef struct kind {
   const char *text, *file; /* the options */
   const char *what;
   int status;
   bool (*is)(const sp__block_t *block);
-  int (*add)(X509_STORE *store, BIO *bio, bool der); /* 1: done */
+  int (*add)(X509_STORE *store, BIO *bio, bool der); /* 1: done; USELESS */
+  const char *useless;
 } kind_t;
 
 /* Nothing of it changes once it is made: that is why threads may share it. */
@@ -57,9 +60,15 @@ static int add_certificate(X509_STORE *store, BIO *bio, bool der) {
   return done;
 }
 
+/* OpenSSL would take a delta list for a complete one, so that what only the complete one names were
+ * revoked no more. */
+static bool is_delta(const X509_CRL *crl) {
+  return X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0;
+}
+
 static int add_crl(X509_STORE *store, BIO *bio, bool der) {
   X509_CRL *crl = der ? d2i_X509_CRL_bio(bio, NULL) : PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
-  int done = crl && X509_STORE_add_crl(store, crl);
+  int done = crl && is_delta(crl) ? USELESS : crl && X509_STORE_add_crl(store, crl);
   X509_CRL_free(crl);
   return done;
 }
@@ -82,6 +91,8 @@ static const kind_t revocations = {
     .status = SP_ECRL,
     .is = is_crl,
     .add = add_crl,
+    .useless = "is a delta list (RFC 5280 5.2.4), which only tells what changed: give the complete "
+               "one",
 };
 
 static int add_der(X509_STORE *store, const kind_t *kind, const sp__input_t *input,
@@ -91,6 +102,8 @@ static int add_der(X509_STORE *store, const kind_t *kind, const sp__input_t *inp
     return sp__fail_memory(why);
   int done = kind->add(store, bio, true);
   BIO_free(bio);
+  if (done == USELESS)
+    return sp__fail(why, kind->status, SP_US, "%s: %s", input->name, kind->useless);
   return done ? 0
               : sp__fail_crypto(why, kind->status, "%s: is no PEM text and no %s in DER form",
                                 input->name, kind->what);
@@ -106,6 +119,9 @@ static int add_block(X509_STORE *store, const kind_t *kind, const sp__input_t *i
     return sp__fail_memory(why);
   int done = kind->add(store, bio, false);
   BIO_free(bio);
+  if (done == USELESS)
+    return sp__fail(why, kind->status, SP_US, "%s, line %u: %s", input->name, block->line,
+                    kind->useless);
   return done ? 0
               : sp__fail_crypto(why, kind->status, "%s, line %u: the %s is damaged", input->name,
                                 block->line, kind->what);
