@@ -32,6 +32,7 @@
 #include <securepair/make.h>
 #include <securepair/pair.h>
 #include <securepair/server.h>
+#include <securepair/session_cache.h>
 #include <securepair/stream.h>
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <securepair/certificate.h>
 #include <securepair/error.h>
+#include <securepair/session_cache.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -218,10 +219,16 @@ typedef struct sp_options {
   const char *server_name; /* client: name to ask for and to check. Default: the host */
   sp_choice_t check_name;  /* client: does the certificate name the server? Default: yes */
   /* client: a session of an earlier connection (hook `session`, sp_pair_session). Used when it was
-   * made for the same name and under the same policy, and is intact and fresh; else, whatever it
-   * is, the handshake is a full one */
+   * made for the same name, host and port (as far as given) and under the same policy, and is
+   * intact and fresh; else, whatever it is, the handshake is a full one */
   const void *session;
   size_t session_size;
+  /* client: resume by a session of an earlier connection that is kept, and keep those of this one,
+   * see session_cache.h; the option `session` comes first. Default: yes for sp_connect, with `host`
+   * for sp_stream_adopt and sp_stream_over, and where `sessions` is given; but no with
+   * request_staple, require_staple, must_staple or the hook psk_client */
+  sp_choice_t session_cache;
+  sp_session_cache_t *sessions; /* where they are kept; retained. Default: the process's cache */
   /* client: ask for an OCSP response (RFC 6066 8); sp_pair_staple_status says what it is worth.
    * Default: no, unless one of the two below is yes */
   sp_choice_t request_staple;

@@ -9,10 +9,12 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "pair/pair.h"
+#include "pair/target.h"
 
 static sp_error_t *error_room(sp_pair_t *pair) {
   if (pair->error)
     return NULL;
+  sp__target_failed(pair);
   pair->error = sp__zalloc(sizeof *pair->error);
   if (pair->error)
     return pair->error;

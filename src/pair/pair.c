@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "certificate/certificate.h"
 #include "context/signer.h"
+#include "pair/target.h"
 
 static const sp__handler_t handler = {
     .client_hello = sp__pair_hello,
@@ -45,6 +46,7 @@ static void free_error(sp_error_t *error) {
 }
 
 static void pair_free(sp_pair_t *pair) {
+  sp__target_free(pair);
   SSL_free(pair->ssl);
   SSL_SESSION_free(pair->session);
   X509_free(pair->refused);
@@ -145,10 +147,12 @@ static int make_client(sp_pair_t *pair, const sp_options_t *options, sp_error_t 
   if (!SSL_set_session_id_context(pair->ssl, pair->context->policy, sizeof pair->context->policy))
     return sp__fail_memory(why);
   status = sp__pair_want_staple(pair, options, why);
-  if (status < 0)
+  if (status < 0 || (status = sp__target_set(pair, options, why)) < 0)
     return status;
   if (options->session)
-    sp__pair_resume_session(pair, options->session, options->session_size);
+    (void)sp__pair_resume_session(pair, options->session, options->session_size);
+  else
+    sp__target_resume(pair);
   sp__pair_offer_psk(pair);
   status = sp__pair_drive(pair); /* the client's first flight */
   if (status < 0 && why)

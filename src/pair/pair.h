@@ -104,8 +104,9 @@ struct sp_pair {
     void *errand_what;
     const uint8_t *hello; /* server, before there are errands: the client's first message */
   };
-  SSL_SESSION *session; /* server: what the hook session_get answered */
-  sp__apart_t *apart;   /* NULL: its handshake is on its own thread */
+  struct sp__target *target; /* client: whom its sessions are for; target.h */
+  SSL_SESSION *session;      /* server: what the hook session_get answered */
+  sp__apart_t *apart;        /* NULL: its handshake is on its own thread */
   void *data;
 
   /* the stream layer's */
@@ -230,8 +231,11 @@ void sp__pair_tell_session(sp_pair_t *pair); /* a client's of TLS 1.2, once secu
 void sp__pair_tell_owner(sp_pair_t *pair);   /* the same, to the owner only */
 SSL_SESSION *sp__pair_open_session(const sp_pair_t *pair, const void *bytes, size_t n);
 
-/* resume.c: and come back, to a client by its options, to a server by its hook. */
-void sp__pair_resume_session(sp_pair_t *pair, const void *bytes, size_t n);
+/* What names a client's sessions: a digest of all they are bound to. */
+bool sp__pair_session_key(const sp_pair_t *pair, uint8_t room32[32]);
+
+/* resume.c: and come back, to a client by its options, to a server by its hook. True: used. */
+bool sp__pair_resume_session(sp_pair_t *pair, const void *bytes, size_t n);
 int sp__pair_ask_session(sp_pair_t *pair, const sp_hooks_t *hooks, void *data);
 SSL_SESSION *sp__pair_session_get(SSL *ssl, const unsigned char *id, int n, int *copy);
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "pair/pair.h"
+#include "pair/target.h"
 
 #define RECORD_MAX 16384u
 #define RECORD_OVERHEAD_1_3 54u /* header, content type, tag (RFC 8446 5.2); and a key update */
@@ -33,6 +34,7 @@ static int become_secure(sp_pair_t *pair) {
   if (status < 0)
     return status;
   pair->secure = true;
+  sp__target_secure(pair);
   sp__pair_begin_keys(pair);
   sp__pair_tell_session(pair);
   return 0;

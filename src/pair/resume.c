@@ -19,12 +19,13 @@ static bool is_fresh(SSL_SESSION *session) {
 }
 
 /* What cannot be used is passed over: then the handshake is a full one. */
-void sp__pair_resume_session(sp_pair_t *pair, const void *bytes, size_t n) {
+bool sp__pair_resume_session(sp_pair_t *pair, const void *bytes, size_t n) {
   SSL_SESSION *session = sp__pair_open_session(pair, bytes, n);
-  if (session && is_fresh(session) && SSL_SESSION_is_resumable(session))
-    (void)SSL_set_session(pair->ssl, session);
+  bool used = session && is_fresh(session) && SSL_SESSION_is_resumable(session) &&
+              SSL_set_session(pair->ssl, session);
   SSL_SESSION_free(session);
   ERR_clear_error();
+  return used;
 }
 
 /* -- server ------------------------------------------------------------------------------------ */

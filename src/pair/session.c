@@ -11,6 +11,7 @@
 #include <openssl/x509.h>
 
 #include "base/memory.h"
+#include "pair/target.h"
 
 #define HASH_SIZE 32u
 #define MOST (256u * 1024) /* bytes of a session: a certificate and a ticket of 64 KiB at most */
@@ -49,7 +50,7 @@ static bool hash_binding(EVP_MD_CTX *hash, const sp_pair_t *pair) {
     return EVP_DigestUpdate(hash, facts, 1);
   return EVP_DigestUpdate(hash, facts, sizeof facts) &&
          EVP_DigestUpdate(hash, context->policy, sizeof context->policy) &&
-         EVP_DigestUpdate(hash, name, strlen(name) + 1) &&
+         EVP_DigestUpdate(hash, name, strlen(name) + 1) && sp__target_hash(pair, hash) &&
          EVP_DigestUpdate(hash, &context->alpn_size, sizeof context->alpn_size) &&
          (!context->alpn_size || EVP_DigestUpdate(hash, context->alpn, context->alpn_size)) &&
          hash_ciphers(hash, context->ssl_ctx) && hash_certificate(hash, context->ssl_ctx);
@@ -62,6 +63,10 @@ static bool bind_bytes(const sp_pair_t *pair, const uint8_t *der, size_t n,
               EVP_DigestUpdate(hash, der, n) && EVP_DigestFinal_ex(hash, room, NULL);
   EVP_MD_CTX_free(hash);
   return fine;
+}
+
+bool sp__pair_session_key(const sp_pair_t *pair, uint8_t room32[HASH_SIZE]) {
+  return bind_bytes(pair, NULL, 0, room32);
 }
 
 /* -- to bytes ---------------------------------------------------------------------------------- */
@@ -120,10 +125,14 @@ static bool is_1_3(const sp_pair_t *pair) { return SSL_version(pair->ssl) == TLS
 /* The owner of a pair of TLS 1.2 asks when it is ready. */
 static bool has_owner(const sp_pair_t *pair) { return is_1_3(pair) && pair->tells_session; }
 
-static bool is_wanted(const sp_pair_t *pair) { return has_hook(pair) || has_owner(pair); }
+static bool is_wanted(const sp_pair_t *pair) {
+  return has_hook(pair) || has_owner(pair) || sp__target_keeps(pair);
+}
 
 /* To the hook last: it may release the pair and what owns it. */
 static void pass_on(sp_pair_t *pair, const SSL_SESSION *session, const uint8_t *bytes, size_t n) {
+  if (sp__target_keeps(pair))
+    sp__target_keep(pair, session, bytes, n);
   if (has_owner(pair))
     pair->calls->session(pair->owner, bytes, n);
   if (has_hook(pair))

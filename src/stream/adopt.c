@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "context/context.h"
+#include "pair/cache.h"
 #include "pair/pair.h"
 
 /* The first bytes of a record with a handshake message: all that a server may have read ahead. */
@@ -51,6 +52,8 @@ static int adopt(sp_stream_t **made, const sp__adoption_t *adoption, sp_error_t 
   sp_options_t one = *options;
   if (!one.server_name)
     one.server_name = one.host;
+  if (one.host && one.session_cache == SP_DEFAULT && !one.sessions)
+    one.sessions = sp__cache_own();
   int status = sp_pair_make(&pair, adoption->role, why, &one);
   if (status < 0)
     return status;

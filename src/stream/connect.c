@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "context/context.h"
+#include "pair/cache.h"
 #include "pair/pair.h"
 #include "stream/address.h"
 #include "stream/stream.h"
@@ -327,6 +328,9 @@ static int make_pair(sp_pair_t **pair, const sp_options_t *options, const char *
   sp_options_t one = *options;
   if (!one.server_name)
     one.server_name = host;
+  one.host = host;
+  if (one.session_cache == SP_DEFAULT && !one.sessions)
+    one.sessions = sp__cache_own();
   return sp_pair_make(pair, SP_CLIENT, why, &one);
 }
 
