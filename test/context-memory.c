@@ -14,8 +14,10 @@
 #include <securepair/context.h>
 #include <uv.h>
 
+#include "certificate/ocsp.h"
 #include "context/context.h"
 #include "support/pki.h"
+#include "support/staple.h"
 
 /* Counts down to the allocation that fails; below 0: none does. */
 static long countdown = -1;
@@ -72,7 +74,7 @@ static int unused_hook(sp_pair_t *pair, uint16_t scheme, const uint8_t *message,
 static void check(const sp_error_t *why, long at) {
   if (why->status == UV_ENOMEM || why->reason)
     return;
-  if (why->status <= SP_EKEY && why->status >= SP_ECRYPTO)
+  if (why->status <= SP_EKEY && why->status >= SP_ESTAPLE)
     return; /* OpenSSL does not always say that it was the memory */
   fail_msg("allocation %ld: %s: %s", at, sp_error_name(why->status), why->text);
 }
@@ -122,6 +124,9 @@ static void every_allocation_may_fail(void **state) {
       SP_OPTIONS(.key = s->server_behind->key_pem, .cert = chain, .request_cert = SP_YES,
                  .ca = SP_LIST(s->root->cert_pem), .alpn = SP_LIST("h2", "http/1.1"),
                  .crl = SP_LIST(pki_crl(s->root, NULL, 0, 0))),
+      SP_OPTIONS(.key = s->server->key_pem, .cert = s->server->cert_pem,
+                 .ca = SP_LIST(s->root->cert_pem),
+                 .staple_files = SP_LIST(staple_pem_file(STAPLE(0)))),
       SP_OPTIONS(.pfx = pfx, .pfx_size = n, .passphrase = "secret"),
       SP_OPTIONS(.cert = s->server->cert_pem, .hooks.sign = unused_hook, .ciphers = "ECDHE+AESGCM"),
       SP_OPTIONS(.identities = several, .identity_count = 3, .trust = trust, .dhparam = "auto"),
@@ -152,6 +157,37 @@ static void every_allocation_of_a_trust_may_fail(void **state) {
   }
 }
 
+/* Want of memory never makes an OCSP response better than it is. */
+static void every_allocation_of_a_response_s_check_may_fail(void **state) {
+  (void)state;
+  const pki_set_t *s = pki_default();
+  const int revoked = V_OCSP_CERTSTATUS_REVOKED;
+  const pki_t *delegate = staple_delegate(s->root);
+  const struct {
+    staple_t staple;
+    sp_staple_status_t status;
+  } all[] = {
+      {STAPLE(.signer = delegate, .with_signer = true), SP_STAPLE_GOOD},
+      {STAPLE(.verdict = revoked), SP_STAPLE_REVOKED},
+      {STAPLE(.verdict = revoked, .before = s->server), SP_STAPLE_REVOKED},
+      {STAPLE(.from = -PKI_DAY, .to = -7200), SP_STAPLE_STALE},
+      {STAPLE(.signer = s->server, .with_signer = true), SP_STAPLE_INVALID},
+  };
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    for (forever = 0; forever < 2; forever++)
+      for (long at = 0, done = 0; !done; at++) {
+        sp_error_t why;
+        countdown = at;
+        sp_staple_status_t status = sp__ocsp_check(all[i].staple.der, all[i].staple.n,
+                                                   s->server->x509, s->root->x509, NULL, &why);
+        done = countdown > 0;
+        countdown = -1;
+        if (status != all[i].status && status != SP_STAPLE_INVALID)
+          fail_msg("response %zu, allocation %ld: %d", i, at, (int)status);
+        assert_int_equal(ERR_peek_error(), 0);
+      }
+}
+
 int main(void) {
   CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_release);
   sp_replace_allocator(allocate, reallocate, release);
@@ -159,6 +195,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_allocation_may_fail),
       cmocka_unit_test(every_allocation_of_a_trust_may_fail),
+      cmocka_unit_test(every_allocation_of_a_response_s_check_may_fail),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

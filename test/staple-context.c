@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include <cmocka.h>
+#include <openssl/ssl.h>
 #include <uv.h>
 
 #include "support/clock.h"
@@ -41,6 +42,8 @@ static void gets(sp_context_t *server, sp_protocol_t version, const char *sigalg
   assert_int_equal(n, expected ? expected->n : 0);
   if (expected)
     assert_memory_equal(der, expected->der, n);
+  const unsigned char *copy = NULL; /* none stays with a connection */
+  assert_true(SSL_get_tlsext_status_ocsp_resp(sp_pair_ssl(couple.server.pair), &copy) <= 0);
   couple_free(&couple);
 }
 

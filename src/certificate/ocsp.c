@@ -53,16 +53,19 @@ OCSP_BASICRESP *sp__ocsp_read(const void *der, size_t n, sp_error_t *why) {
 
 /* -- which answer ------------------------------------------------------------------------------ */
 
-static bool is_about(const check_t *check, OCSP_SINGLERESP *single) {
+/* 1, 0; below 0: no memory. */
+static int is_about(const check_t *check, OCSP_SINGLERESP *single) {
   ASN1_INTEGER *serial;
   ASN1_OBJECT *algorithm;
   const OCSP_CERTID *id = OCSP_SINGLERESP_get0_id(single);
   OCSP_id_get0_info(NULL, &algorithm, NULL, &serial, (OCSP_CERTID *)(uintptr_t)id);
   if (ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(check->x509)) != 0)
-    return false;
+    return 0;
   const EVP_MD *digest = EVP_get_digestbyobj(algorithm);
   OCSP_CERTID *own = digest ? OCSP_cert_to_id(digest, check->x509, check->issuer) : NULL;
-  bool same = own && !OCSP_id_cmp(own, id);
+  if (!own)
+    return digest ? -1 : 0;
+  bool same = !OCSP_id_cmp(own, id);
   OCSP_CERTID_free(own);
   return same;
 }
@@ -71,13 +74,14 @@ static bool is_about(const check_t *check, OCSP_SINGLERESP *single) {
 static bool find(check_t *check) {
   for (int i = 0; i < OCSP_resp_count(check->basic); i++) {
     OCSP_SINGLERESP *single = OCSP_resp_get0(check->basic, i);
-    if (!is_about(check, single))
-      continue;
-    int verdict = OCSP_single_get0_status(single, NULL, NULL, NULL, NULL);
-    if (check->single && verdict != V_OCSP_CERTSTATUS_REVOKED)
-      continue;
-    check->single = single;
-    if (verdict == V_OCSP_CERTSTATUS_REVOKED)
+    int about = is_about(check, single);
+    if (about < 0)
+      return false;
+    bool revoked =
+        OCSP_single_get0_status(single, NULL, NULL, NULL, NULL) == V_OCSP_CERTSTATUS_REVOKED;
+    if (about && (revoked || !check->single))
+      check->single = single;
+    if (about && revoked)
       break;
   }
   return check->single != NULL;
@@ -265,12 +269,13 @@ sp_staple_status_t sp__ocsp_check(const void *der, size_t n, X509 *x509, X509 *i
 /* -- none -------------------------------------------------------------------------------------- */
 
 bool sp__x509_must_staple(const X509 *x509) {
-  bool found = false;
-  TLS_FEATURE *features = X509_get_ext_d2i(x509, NID_tlsfeature, NULL, NULL);
-  for (int i = 0; i < sk_ASN1_INTEGER_num(features) && !found; i++)
-    found = ASN1_INTEGER_get(sk_ASN1_INTEGER_value(features, i)) == TLSEXT_TYPE_status_request;
+  int found = -1;
+  TLS_FEATURE *features = X509_get_ext_d2i(x509, NID_tlsfeature, &found, NULL);
+  bool must = !features && found != -1; /* it is there, but cannot be read */
+  for (int i = 0; i < sk_ASN1_INTEGER_num(features) && !must; i++)
+    must = ASN1_INTEGER_get(sk_ASN1_INTEGER_value(features, i)) == TLSEXT_TYPE_status_request;
   TLS_FEATURE_free(features);
-  return found;
+  return must;
 }
 
 void sp__ocsp_explain_none(X509 *x509, sp_error_t *why) {

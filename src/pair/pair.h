@@ -245,6 +245,7 @@ int sp__pair_want_staple(sp_pair_t *pair, const sp_options_t *options,
                          sp_error_t *why);         /* client */
 bool sp__pair_wants_staple(const sp_pair_t *pair); /* whether it did */
 void sp__pair_offer_staple(sp_pair_t *pair);  /* server: has the hook asked when it is wanted */
+void sp__pair_drop_staple(sp_pair_t *pair);   /* server: sent, and never again */
 bool sp__pair_answer_staple(sp_pair_t *pair); /* true: the engine goes on */
 
 /* psk.c: plugs the hooks in. */

@@ -35,6 +35,7 @@ static int become_secure(sp_pair_t *pair) {
     return status;
   pair->secure = true;
   sp__target_secure(pair);
+  sp__pair_drop_staple(pair);
   sp__pair_begin_keys(pair);
   sp__pair_tell_session(pair);
   return 0;

@@ -158,6 +158,12 @@ static bool take_ready(const sp_pair_t *pair) {
   return copy && SSL_set_tlsext_status_ocsp_resp(pair->ssl, copy, (long)n);
 }
 
+void sp__pair_drop_staple(sp_pair_t *pair) {
+  const unsigned char *der;
+  if (pair->role == SP_SERVER && SSL_get_tlsext_status_ocsp_resp(pair->ssl, &der) > 0)
+    SSL_set_tlsext_status_ocsp_resp(pair->ssl, NULL, 0);
+}
+
 /* A server is asked for its response; a client is told that one came, or none, after the
  * certificate was verified and before it sends its Finished. */
 int sp__pair_staple(SSL *ssl) {
