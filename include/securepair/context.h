@@ -110,6 +110,11 @@ typedef struct sp_hooks {
    * server's, or NULL. Called while the pair is made, for TLS 1.3 */
   int (*psk_client)(sp_pair_t *pair, const char *hint, char *identity, size_t identity_size,
                     uint8_t *key, size_t size, void *data);
+  /* either side: a message of the handshake, an alert or a ChangeCipherSpec came ("< ...") or goes
+   * ("> ..."), as a line in plain words without a newline, at most 511 bytes: "< ClientHello, 517
+   * bytes: TLS 1.3,TLS 1.2; 31 cipher suites; name mail.example; ALPN h2; groups x25519". It tells
+   * no secrets and has no control characters. Costs nothing without this hook */
+  void (*trace)(sp_pair_t *pair, const char *line, void *data);
 } sp_hooks_t;
 
 /* A further key with its certificate. Each field as the option of the same name; a passphrase that

@@ -150,6 +150,10 @@ SP_EXTERN void sp_pair_refuse(sp_pair_t *pair, int alert);
  */
 SP_EXTERN int sp_pair_resume(sp_pair_t *pair, int status);
 
+/* A hook `trace` that prints the lines to the FILE in hooks_data:
+ * .hooks.trace = sp_trace_print, .hooks_data = stderr */
+SP_EXTERN void sp_trace_print(sp_pair_t *pair, const char *line, void *file);
+
 /* -- facts ------------------------------------------------------------------------------------- */
 
 SP_EXTERN sp_role_t sp_pair_role(const sp_pair_t *pair);

@@ -194,21 +194,15 @@ static int refuse(sp_pair_t *pair, int status, int *alert) {
 
 /* OpenSSL shows the extensions that it knows only: the message as it came is remembered. It stays
  * where it is until the hooks are done. */
-static void on_message(int sent, int version, int type, const void *bytes, size_t n, SSL *ssl,
-                       void *unused) {
-  const uint8_t *message = bytes;
-  sp_pair_t *pair = SSL_get_app_data(ssl);
-  (void)version, (void)unused;
-  if (!sent && type == SSL3_RT_HANDSHAKE && n >= SSL3_HM_HEADER_LENGTH &&
+void sp__pair_note_hello(sp_pair_t *pair, const uint8_t *message, size_t n) {
+  if (pair->role == SP_SERVER && pair->stage < SP__ASKED && n >= SSL3_HM_HEADER_LENGTH &&
       message[0] == SSL3_MT_CLIENT_HELLO)
     pair->hello = message;
 }
 
-void sp__pair_watch_hello(sp_pair_t *pair) { SSL_set_msg_callback(pair->ssl, on_message); }
-
 static void forget_hello(sp_pair_t *pair) {
-  SSL_set_msg_callback(pair->ssl, NULL);
   pair->hello = NULL;
+  sp__pair_watch_messages(pair);
 }
 
 int sp__pair_hello(SSL *ssl, int *alert) {
@@ -356,6 +350,7 @@ int sp_pair_set_hooks(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
   if (!pair->hooks && !(pair->hooks = sp__zalloc(sizeof *pair->hooks)))
     return -ENOMEM;
   *pair->hooks = (sp__pair_hooks_t){*hooks, data};
+  sp__pair_watch_messages(pair);
   if (pair->role == SP_CLIENT)
     sp__pair_offer_psk(pair);
   return 0;

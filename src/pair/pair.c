@@ -77,6 +77,7 @@ static void finish_job(sp_pair_t *pair) {
   free_error(pair->error);
   pair->error = NULL;
   pair->lent = NULL;
+  SSL_set_msg_callback(pair->ssl, NULL); /* nobody listens any more */
   pair->waiting = SP__WAIT_NONE;
   pair->answer = SP_EREFUSED;
   (void)sp__pair_drive(pair);
@@ -124,12 +125,11 @@ static int make_engine(sp_pair_t *pair, sp_error_t *why) {
   if (!SSL_set_app_data(pair->ssl, pair))
     return sp__fail_memory(why);
   SSL_set_info_callback(pair->ssl, sp__pair_watch);
-  if (pair->role == SP_CLIENT) {
+  sp__pair_watch_messages(pair);
+  if (pair->role == SP_CLIENT)
     SSL_set_connect_state(pair->ssl);
-  } else {
+  else
     SSL_set_accept_state(pair->ssl);
-    sp__pair_watch_hello(pair);
-  }
   if (pair->context->is_signed_by_hook && pair->role == SP_CLIENT)
     SSL_set_mode(pair->ssl, SSL_MODE_ASYNC); /* a server: after its other hooks, see hello.c */
   int status = sp__context_apply(pair->context, pair->ssl, (sp_role_t)pair->role, false);

@@ -196,7 +196,7 @@ bool sp__pair_object(sp_pair_t *pair, const sp_error_t *made);
 
 /* hello.c */
 bool sp__pair_can_answer_hello(const sp_pair_t *pair);
-void sp__pair_watch_hello(sp_pair_t *pair); /* has the first message kept for the hooks */
+void sp__pair_note_hello(sp_pair_t *pair, const uint8_t *message, size_t n); /* for the hooks */
 int sp__pair_hello(SSL *ssl, int *alert);
 int sp__pair_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
                   const unsigned char *in, unsigned in_size);
@@ -220,6 +220,9 @@ void sp__pair_stay(sp_pair_t *pair);
 bool sp__pair_stops_to_ask(const sp_pair_t *pair); /* before its hooks on the first message */
 /* Has a hook told of a session or (NULL) of a line, now or when the pair is back. */
 void sp__pair_tell(sp_pair_t *pair, sp__errand_t tell, SSL_SESSION *session, const char *line);
+/* trace.c: has what is interested in messages told of them: the hooks on the first one, the trace
+ */
+void sp__pair_watch_messages(sp_pair_t *pair);
 
 /* keylog.c */
 void sp__pair_keylog(const SSL *ssl, const char *line);
