@@ -115,6 +115,12 @@ typedef struct sp_hooks {
    * bytes: TLS 1.3,TLS 1.2; 31 cipher suites; name mail.example; ALPN h2; groups x25519". It tells
    * no secrets and has no control characters. Costs nothing without this hook */
   void (*trace)(sp_pair_t *pair, const char *line, void *data);
+  /* either side, TLS 1.2: a renegotiation is done, whoever began it; the verdict is the new one. In
+   * a renegotiation the hook `sign` has to answer at once, and no other is asked */
+  void (*renegotiated)(sp_pair_t *pair, void *data);
+  /* server, TLS 1.3: the client answered sp_pair_request_certificate; the verdict is the new one.
+   * On the client's side, `sign` has to answer at once */
+  void (*client_certificate)(sp_pair_t *pair, void *data);
 } sp_hooks_t;
 
 /* A further key with its certificate. Each field as the option of the same name; a passphrase that
@@ -218,6 +224,13 @@ typedef struct sp_options {
   /* the secrets of connections may be told: to the hook keylog, and to a stream's event. Costs some
    * time in each handshake. Default: only with that hook */
   sp_choice_t keylog;
+  /* TLS 1.2: the peer may renegotiate, and sp_pair_renegotiate works (RFC 5746 only). The peer may
+   * begin so many within so many seconds, default 3 and 600; with one more the connection fails,
+   * SP_ERENEGOTIATION. Default: no; the peer gets a warning */
+  sp_choice_t renegotiation;
+  int renegotiation_limit, renegotiation_window;
+  /* client, TLS 1.3: the server may ask for our certificate later (RFC 8446 4.6.2). Default: no */
+  sp_choice_t post_handshake_auth;
 
   /* -- pair, connect, server: one connection ------------------------------------------------- */
   sp_context_t *context;   /* a ready context in place of all the above; it is retained */

@@ -166,7 +166,8 @@ SP_EXTERN const sp_error_t *sp_pair_error(const sp_pair_t *pair);
  * The verdict on the peer, valid once secure (or failed because of it). Authorized: its
  * certificate was asked for, came, and passed every check. Otherwise sp_pair_authorization_error
  * names why ("CERT_HAS_EXPIRED", see sp_verify_name) and sp_pair_verdict says it in a sentence.
- * Both are NULL when authorized and when no certificate was asked for.
+ * Both are NULL when authorized and when no certificate was asked for. A renegotiation, or a
+ * client's answer to sp_pair_request_certificate, brings a new verdict in place of the old one.
  */
 SP_EXTERN bool sp_pair_is_authorized(const sp_pair_t *pair);
 SP_EXTERN const char *sp_pair_authorization_error(const sp_pair_t *pair);
@@ -250,6 +251,30 @@ SP_EXTERN const char *sp_pair_cipher_standard_name(const sp_pair_t *pair);
  * SP_EENDED after sp_pair_end; SP_EREENTRY; the sticky error.
  */
 SP_EXTERN int sp_pair_update_key(sp_pair_t *pair, bool peers_too);
+
+/*
+ * TLS 1.2, with the option `renegotiation`: begins a handshake on the connection, as client or as a
+ * server that asks for one; the hook `renegotiated` tells when it is done. Until then data comes
+ * in, and goes out until the handshake begins; then cleartext-in takes none. A peer that refuses
+ * fails the connection, SP_ERENEGOTIATION; and so does one that shows another certificate than
+ * before, SP_EUNAUTHORIZED. Nothing when one is under way. Returns 0; SP_EOPTION: not secure yet,
+ * not allowed, or the peer does not know RFC 5746; SP_EENDED after sp_pair_end; SP_EREENTRY; the
+ * sticky error.
+ */
+SP_EXTERN int sp_pair_renegotiate(sp_pair_t *pair);
+
+/* From now on renegotiation is refused, as without the option. */
+SP_EXTERN void sp_pair_disable_renegotiation(sp_pair_t *pair);
+
+/*
+ * A server's, TLS 1.3: asks the client for its certificate (RFC 8446 4.6.2), whatever
+ * `request_cert` says; data goes on meanwhile. When it answered, which needs our reading, there is
+ * a new verdict and the hook `client_certificate` is called; with reject_unauthorized the
+ * connection fails unless it is authorized, SP_EUNAUTHORIZED. Returns 0; SP_EOPTION: not secure
+ * yet, the last question is not answered yet, or the client did not offer this
+ * (post_handshake_auth); SP_EENDED after sp_pair_end; SP_EREENTRY; UV_ENOMEM; the sticky error.
+ */
+SP_EXTERN int sp_pair_request_certificate(sp_pair_t *pair);
 
 /* Sends records of at most n bytes of cleartext, 512 to 16384. Returns 0; SP_EOPTION. */
 SP_EXTERN int sp_pair_set_max_fragment(sp_pair_t *pair, size_t n);

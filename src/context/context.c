@@ -142,6 +142,7 @@ static int build(sp_context_t *context, const sp_options_t *options, sp_error_t 
   context->request_cert = options->request_cert == SP_YES;
   context->reject_client = options->reject_unauthorized != SP_NO;
   context->reject_server = options->reject_unauthorized == SP_YES && context->request_cert;
+  context->reject_late = options->reject_unauthorized == SP_YES;
   context->common_name = options->insecure_common_name == SP_YES;
   context->partial_chain = options->partial_chain == SP_YES;
   if (context->partial_chain)
@@ -225,18 +226,22 @@ static int verify_mode(const sp_context_t *context, sp_role_t role) {
   return SSL_VERIFY_PEER | (context->reject_server ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
 }
 
-int sp__context_apply(const sp_context_t *context, SSL *ssl, sp_role_t role, bool swapped) {
-  int mode = verify_mode(context, role);
+static int verify_with(const sp_context_t *context, SSL *ssl, int mode) {
   SSL_set_verify(ssl, mode, NULL);
-  if (swapped) {
-    int status = sp__policy_apply(context, ssl);
-    if (status < 0)
-      return status;
-  }
   if (!context->system_roots || context->own_store || mode == SSL_VERIFY_NONE)
     return 0;
   X509_STORE *roots = sp__system_roots();
   if (!roots || !SSL_set1_verify_cert_store(ssl, roots))
     return sp__fail_memory(NULL);
   return 0;
+}
+
+int sp__context_apply(const sp_context_t *context, SSL *ssl, sp_role_t role, bool swapped) {
+  int status = swapped ? sp__policy_apply(context, ssl) : 0;
+  return status < 0 ? status : verify_with(context, ssl, verify_mode(context, role));
+}
+
+int sp__context_ask(const sp_context_t *context, SSL *ssl) {
+  int demand = context->reject_late ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+  return verify_with(context, ssl, SSL_VERIFY_PEER | SSL_VERIFY_POST_HANDSHAKE | demand);
 }

@@ -28,6 +28,8 @@ struct sp_context {
   bool own_store;    /* ... but `crl` was: the SSL_CTX has them in a store of its own */
   bool request_cert; /* as a server */
   bool reject_client, reject_server; /* reject_unauthorized as it comes out for either role */
+  bool reject_late;                  /* as a server, who is asked for a certificate later */
+  bool renegotiates;
   bool common_name, partial_chain;
   bool logs_keys;         /* the option keylog, or the hook */
   bool is_signed_by_hook; /* its key came from sp__signer_key */
@@ -35,8 +37,9 @@ struct sp_context {
   char *groups, *sigalgs, *suites;
   int min_version, max_version;
   uint32_t key_records; /* under one key */
-  uint8_t trusted[32];  /* a digest of what is in the SSL_CTX's store */
-  uint8_t policy[32];   /* a digest of what decides about a peer */
+  int renegotiation_limit, renegotiation_window;
+  uint8_t trusted[32]; /* a digest of what is in the SSL_CTX's store */
+  uint8_t policy[32];  /* a digest of what decides about a peer */
 };
 
 /*
@@ -69,6 +72,9 @@ int sp__context_of(sp_context_t **context, const sp_options_t *options, sp_error
  * server's SSL in its client_hello hook, where it sets versions, groups, ... anew.
  * Returns 0, UV_ENOMEM or SP_ECRYPTO. */
 int sp__context_apply(const sp_context_t *context, SSL *ssl, sp_role_t role, bool swapped);
+
+/* Has a server's SSL ask for a certificate after its handshake. Returns as the above. */
+int sp__context_ask(const sp_context_t *context, SSL *ssl);
 
 /* The system's roots, loaded once for the process. Borrowed. NULL: no memory. Any thread. */
 X509_STORE *sp__system_roots(void);

@@ -60,6 +60,8 @@ static int check_choices(const sp_options_t *options, sp_error_t *why) {
       {"tickets", options->tickets},
       {"keylog", options->keylog},
       {"partial_chain", options->partial_chain},
+      {"renegotiation", options->renegotiation},
+      {"post_handshake_auth", options->post_handshake_auth},
   };
   int status = 0;
   for (size_t i = 0; !status && i < sizeof choices / sizeof *choices; i++)
@@ -148,6 +150,10 @@ static int check_lifetime(const sp_options_t *o, sp_error_t *why) {
   if (o->key_records > SP_KEY_RECORDS)
     return sp__fail(why, SP_EOPTION, SP_US, "key_records: more than %u are not safe",
                     SP_KEY_RECORDS);
+  if (o->renegotiation_limit < 0 || o->renegotiation_window < 0)
+    return sp__fail(why, SP_EOPTION, SP_US,
+                    "renegotiation_limit, renegotiation_window: %d in %d seconds are not possible",
+                    o->renegotiation_limit, o->renegotiation_window);
   return 0;
 }
 

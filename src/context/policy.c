@@ -220,6 +220,17 @@ static int load_flags(sp_context_t *context, const sp_options_t *options, sp_err
 
 static void load_choices(sp_context_t *context, const sp_options_t *options) {
   context->key_records = options->key_records ? (uint32_t)options->key_records : SP_KEY_RECORDS;
+  SSL_CTX *ctx = context->ssl_ctx;
+  context->renegotiates = options->renegotiation == SP_YES;
+  context->renegotiation_limit = options->renegotiation_limit ? options->renegotiation_limit : 3;
+  context->renegotiation_window =
+      options->renegotiation_window ? options->renegotiation_window : 600;
+  if (context->renegotiates) { /* anew, as a whole */
+    SSL_CTX_clear_options(ctx, SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION |
+                                 SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
+  }
+  SSL_CTX_set_post_handshake_auth(ctx, options->post_handshake_auth == SP_YES);
   bool tickets = options->tickets != SP_NO;
   SSL_CTX_set_num_tickets(context->ssl_ctx, tickets);
   if (!tickets)

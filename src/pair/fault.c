@@ -148,6 +148,7 @@ static const struct {
      "the peer sent a message that does not belong here"},
     {SSL_R_UNEXPECTED_RECORD, SP_EPROTOCOL, SP_PEER,
      "the peer sent a record that does not belong here"},
+    {SSL_R_NO_RENEGOTIATION, SP_ERENEGOTIATION, SP_PEER, "the peer refuses to renegotiate"},
     {SSL_R_TOO_MANY_KEY_UPDATES, SP_EPROTOCOL, SP_PEER,
      "the peer sends one key update after another"},
     {SSL_R_TOO_MANY_WARN_ALERTS, SP_EPROTOCOL, SP_PEER,

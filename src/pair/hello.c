@@ -207,6 +207,8 @@ static void forget_hello(sp_pair_t *pair) {
 
 int sp__pair_hello(SSL *ssl, int *alert) {
   sp_pair_t *pair = SSL_get_app_data(ssl);
+  if (pair->secure)
+    return sp__pair_hello_again(pair, alert);
   if (pair->waiting)
     return SSL_CLIENT_HELLO_RETRY;
   if (pair->answer < 0) /* resumed with a refusal */

@@ -49,6 +49,7 @@ static void pair_free(sp_pair_t *pair) {
   sp__target_free(pair);
   SSL_free(pair->ssl);
   SSL_SESSION_free(pair->session);
+  sp__pair_free_renegotiation(pair);
   X509_free(pair->refused);
   sp__pair_drop_blocks(pair);
   sp_context_release(pair->context);
@@ -242,7 +243,7 @@ unsigned sp_pair_state(const sp_pair_t *pair) {
     return state | SP_PAIR_FAILED;
   if (pair->secure && reads && (pair->in_left || SSL_pending(pair->ssl)))
     state |= SP_PAIR_HAS_CLEARTEXT;
-  if (pair->secure && !pair->ending && sp__pair_record_room(pair))
+  if (pair->secure && !pair->ending && !SSL_in_init(pair->ssl) && sp__pair_record_room(pair))
     state |= SP_PAIR_TAKES_CLEARTEXT;
   if (reads && !pair->in_left && !pair->transport_ended && !pair->waiting)
     state |= SP_PAIR_WANTS_ENCRYPTED;

@@ -51,7 +51,12 @@ typedef struct sp__pair_hooks {
 } sp__pair_hooks_t;
 
 /* What happened inside of the engine and is looked at when it returns. */
-enum { SP__NEWS_FLOOD = 1 };
+enum {
+  SP__NEWS_FLOOD = 1,
+  SP__NEWS_ATTACK = 2,
+  SP__NEWS_RENEGOTIATED = 4,
+  SP__NEWS_CERTIFICATE = 8
+};
 
 /* What a peer sends that is no data, once secure. */
 typedef struct sp__tide {
@@ -103,6 +108,7 @@ struct sp_pair {
   union {
     void *errand_what;
     const uint8_t *hello; /* server, before there are errands: the client's first message */
+    struct sp__renegotiation *renegotiation; /* once secure, with no more jobs; NULL: not allowed */
   };
   struct sp__target *target; /* client: whom its sessions are for; target.h */
   SSL_SESSION *session;      /* server: what the hook session_get answered */
@@ -128,6 +134,9 @@ struct sp_pair {
   bool making : 1;                          /* sp_pair_make has it still */
   bool require_staple : 1, must_staple : 1; /* client */
   bool tells_session; /* the owner takes sessions; may change while the pair is away */
+  bool renegotiating : 1;
+  bool asking : 1, asked_late : 1; /* the client for its certificate, after the handshake */
+  bool unproven : 1;               /* a new certificate came, and its owner's proof did not yet */
 };
 
 /* port.c: one step of the handshake. Returns 0 or the sticky error. */
@@ -185,9 +194,24 @@ static inline int sp__pair_count_read(sp_pair_t *pair) {
   return pair->tide.read_left && !--pair->tide.read_left ? sp__pair_renew_theirs(pair) : 0;
 }
 
+/* renegotiate.c: what the engine tells of it, and what follows: 0 or the sticky error. */
+int sp__pair_allow_renegotiation(sp_pair_t *pair); /* if the options do */
+void sp__pair_free_renegotiation(sp_pair_t *pair);
+void sp__pair_note_start(sp_pair_t *pair);
+int sp__pair_hello_again(sp_pair_t *pair, int *alert); /* as sp__pair_hello: no hook is asked */
+void sp__pair_note_finished(sp_pair_t *pair);
+void sp__pair_note_done(sp_pair_t *pair);
+bool sp__pair_is_another(const sp_pair_t *pair, const X509 *leaf); /* than before */
+int sp__pair_cut_off_attack(sp_pair_t *pair);
+int sp__pair_end_renegotiation(sp_pair_t *pair);
+
+/* late.c: the client answered. */
+int sp__pair_take_certificate(sp_pair_t *pair);
+
 /* verdict.c */
 int sp__pair_verify(SSL *ssl, X509_STORE_CTX *store);
 int sp__pair_settle(sp_pair_t *pair);            /* once secure */
+int sp__pair_settle_anew(sp_pair_t *pair);       /* the verdict only */
 void sp__pair_miss_certificate(sp_pair_t *pair); /* one was asked for, and none came */
 long sp__x509_check_dates(const X509 *x509);     /* now; X509_V_OK, X509_V_ERR_... */
 /* Something else speaks against the peer: `made` becomes the verdict if there is none yet. Whether

@@ -33,6 +33,8 @@ static int become_secure(sp_pair_t *pair) {
   int status = sp__pair_settle(pair);
   if (status < 0)
     return status;
+  if ((status = sp__pair_allow_renegotiation(pair)) < 0)
+    return status;
   pair->secure = true;
   sp__target_secure(pair);
   sp__pair_drop_staple(pair);
@@ -105,14 +107,16 @@ static int read_result(sp_pair_t *pair, int result, int *status) {
   else if (error != SSL_ERROR_WANT_READ)
     *status = sp__pair_fail_engine(pair);
   else
-    return pair->in_left > 0; /* it was no application data: tickets, key updates */
+    return pair->in_left || pair->again; /* it was no application data: tickets, key updates */
   return 0;
 }
 
 static int read_records(sp_pair_t *pair, uint8_t *room, size_t size, size_t *got) {
   int status = 0;
-  while (*got < size && !pair->peer_ended && (pair->in_left || SSL_pending(pair->ssl))) {
+  while (*got < size && !pair->peer_ended &&
+         (pair->in_left || pair->again || SSL_pending(pair->ssl))) {
     size_t n = 0;
+    pair->again = false;
     int result = SSL_read_ex(pair->ssl, room + *got, size - *got, &n);
     *got += n;
     if (pair->news && (status = sp__pair_take_news(pair)) < 0)
@@ -124,18 +128,6 @@ static int read_records(sp_pair_t *pair, uint8_t *room, size_t size, size_t *got
   return status;
 }
 
-/* OpenSSL refuses to end while it has a message of the handshake to send or the rest of one to
- * read (a key update, a ticket): that comes first. */
-static int send_end(sp_pair_t *pair) {
-  int result = SSL_in_init(pair->ssl) ? SSL_do_handshake(pair->ssl) : 1;
-  if (result == 1) {
-    result = SSL_shutdown(pair->ssl);
-    pair->ended = result >= 0;
-  }
-  pair->blocked = false;
-  return pair->ended ? 0 : blocked_or_failed(pair, result);
-}
-
 int sp__pair_push(sp_pair_t *pair) {
   size_t left = pair->in_left;
   pair->in_left = 0;
@@ -144,6 +136,18 @@ int sp__pair_push(sp_pair_t *pair) {
   pair->in_left = left;
   int status = pair->news ? sp__pair_take_news(pair) : 0;
   return status < 0 || result == 1 ? status : blocked_or_failed(pair, result);
+}
+
+/* OpenSSL refuses to end while it has a message of the handshake to send or the rest of one to
+ * read (a key update, a ticket): that comes first. */
+static int send_end(sp_pair_t *pair) {
+  int status = SSL_in_init(pair->ssl) ? sp__pair_push(pair) : 0;
+  if (status < 0 || SSL_in_init(pair->ssl))
+    return status;
+  int result = SSL_shutdown(pair->ssl);
+  pair->blocked = false;
+  pair->ended = result >= 0;
+  return pair->ended ? 0 : blocked_or_failed(pair, result);
 }
 
 void sp__pair_say_goodbye(sp_pair_t *pair) {
@@ -190,7 +194,7 @@ static size_t record_size(const sp_pair_t *pair, size_t n) {
 }
 
 static int write_records(sp_pair_t *pair, const uint8_t *bytes, size_t n, size_t *took) {
-  while (*took < n) {
+  while (*took < n && !SSL_in_init(pair->ssl)) { /* else the engine has something of its own */
     size_t size = record_size(pair, n - *took), wrote = 0;
     if (!size)
       return 0;

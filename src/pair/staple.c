@@ -99,6 +99,8 @@ static bool is_acceptable(sp_pair_t *pair) {
 /* OpenSSL is about to choose the certificate; not when a session is resumed. */
 static int on_certificate(SSL *ssl, void *owner) {
   sp_pair_t *pair = owner;
+  if (pair->secure)
+    return 1;
   if (pair->staple == SP__STAPLE_ASKED && !pair->waiting)
     return pair->answer >= 0;
   if (SSL_get_tlsext_status_type(ssl) != TLSEXT_STATUSTYPE_ocsp)

@@ -10,11 +10,15 @@
 #include "pair/pair.h"
 
 static bool rejects(const sp_pair_t *pair) {
-  return pair->role == SP_CLIENT ? pair->context->reject_client : pair->context->reject_server;
+  const sp_context_t *context = pair->context;
+  bool late = pair->asking || pair->asked_late;
+  if (pair->role == SP_CLIENT)
+    return context->reject_client;
+  return late ? context->reject_late : context->reject_server;
 }
 
 static bool asks(const sp_pair_t *pair) {
-  return pair->role == SP_CLIENT || pair->context->request_cert;
+  return pair->role == SP_CLIENT || pair->context->request_cert || pair->asked_late;
 }
 
 static const char *checked_name(const sp_pair_t *pair) {
@@ -97,9 +101,40 @@ static void check_chain(sp_pair_t *pair, X509_STORE_CTX *store, X509 *leaf) {
   condemn(pair, verify == X509_V_OK ? X509_V_ERR_UNSPECIFIED : verify, leaf, NULL);
 }
 
+static void forget_verdict(sp_pair_t *pair) {
+  if (pair->verdict != &sp__memory_error)
+    sp__free(pair->verdict);
+  pair->verdict = NULL;
+  pair->verify = X509_V_OK;
+}
+
+/* After the handshake the peer may show who it is, but not become somebody else. */
+static bool is_same(sp_pair_t *pair, X509 *leaf) {
+  if (!sp__pair_is_another(pair, leaf))
+    return true;
+  sp_error_t made;
+  sp__fail(&made, SP_EUNAUTHORIZED, SP_PEER,
+           "the %s renegotiated with another certificate than it had before",
+           pair->role == SP_CLIENT ? "server" : "client");
+  made.verify = X509_V_ERR_APPLICATION_VERIFICATION;
+  condemn(pair, made.verify, leaf, &made);
+  return false;
+}
+
+static void begin_anew(sp_pair_t *pair) {
+  forget_verdict(pair);
+  pair->unproven = true;
+}
+
 int sp__pair_verify(SSL *ssl, X509_STORE_CTX *store) {
   sp_pair_t *pair = SSL_get_app_data(ssl);
   X509 *leaf = X509_STORE_CTX_get0_cert(store);
+  if (pair->secure)
+    begin_anew(pair);
+  if (!is_same(pair, leaf)) {
+    X509_STORE_CTX_set_error(store, (int)pair->verify);
+    return 0;
+  }
   check_chain(pair, store, leaf);
   if (pair->verify == X509_V_OK) {
     sp_error_t made = {.status = 0};
@@ -150,21 +185,35 @@ static int keep_protocol(sp_pair_t *pair) {
   return n && !pair->protocol ? sp__pair_fail(pair, -ENOMEM, SP_US, "out of memory") : 0;
 }
 
+static int settle_verdict(sp_pair_t *pair) {
+  if (!asks(pair))
+    return 0;
+  X509 *leaf = SSL_get0_peer_certificate(pair->ssl);
+  if (leaf)
+    settle_certificate(pair, leaf);
+  else if (!sp__pair_is_psk(pair))
+    sp__pair_miss_certificate(pair);
+  if (pair->verify == X509_V_OK || !rejects(pair))
+    return 0;
+  return sp__pair_fail(pair, SP_EUNAUTHORIZED, SP_PEER, pair->verdict->text);
+}
+
 int sp__pair_settle(sp_pair_t *pair) {
-  if (asks(pair)) {
-    X509 *leaf = SSL_get0_peer_certificate(pair->ssl);
-    if (leaf)
-      settle_certificate(pair, leaf);
-    else if (!sp__pair_is_psk(pair))
-      sp__pair_miss_certificate(pair);
-    if (pair->verify != X509_V_OK && rejects(pair))
-      return sp__pair_fail(pair, SP_EUNAUTHORIZED, SP_PEER, pair->verdict->text);
-  }
-  return keep_protocol(pair);
+  int status = settle_verdict(pair);
+  return status < 0 ? status : keep_protocol(pair);
+}
+
+int sp__pair_settle_anew(sp_pair_t *pair) {
+  if (!pair->unproven) /* there was no certificate to verify */
+    forget_verdict(pair);
+  pair->unproven = false;
+  if (!is_same(pair, SSL_get0_peer_certificate(pair->ssl)))
+    return sp__pair_fail(pair, SP_EUNAUTHORIZED, SP_PEER, pair->verdict->text);
+  return settle_verdict(pair);
 }
 
 bool sp_pair_is_authorized(const sp_pair_t *pair) {
-  return sp__pair_is_secure(pair) && asks(pair) && pair->verify == X509_V_OK;
+  return sp__pair_is_secure(pair) && asks(pair) && !pair->unproven && pair->verify == X509_V_OK;
 }
 
 const char *sp_pair_authorization_error(const sp_pair_t *pair) {

@@ -18,6 +18,14 @@ static void note_message(sp_pair_t *pair) {
   case TLS_ST_SW_KEY_UPDATE:
   case TLS_ST_CW_KEY_UPDATE:
     sp__pair_note_key(pair, true);
+    pair->again = true; /* a message that was read just before may have had to wait for this */
+    break;
+  case TLS_ST_SR_FINISHED:
+  case TLS_ST_CR_FINISHED:
+    if (pair->asking)
+      pair->news |= SP__NEWS_CERTIFICATE;
+    else
+      sp__pair_note_finished(pair);
     break;
   case TLS_ST_CR_SESSION_TICKET:
   case TLS_ST_CR_CERT_REQ:
@@ -37,7 +45,9 @@ void sp__pair_watch(const SSL *ssl, int where, int value) {
   else if (!pair->secure)
     return;
   else if (where & SSL_CB_HANDSHAKE_START)
-    sp__tide_count(pair, true);
+    sp__pair_note_start(pair);
+  else if (where & SSL_CB_HANDSHAKE_DONE)
+    sp__pair_note_done(pair);
   else if (where & SSL_CB_LOOP)
     note_message(pair);
 }
@@ -45,5 +55,11 @@ void sp__pair_watch(const SSL *ssl, int where, int value) {
 int sp__pair_take_news(sp_pair_t *pair) {
   unsigned news = pair->news;
   pair->news = 0;
-  return news & SP__NEWS_FLOOD ? sp__pair_cut_off(pair) : 0;
+  if (news & SP__NEWS_FLOOD)
+    return sp__pair_cut_off(pair);
+  if (news & SP__NEWS_ATTACK)
+    return sp__pair_cut_off_attack(pair);
+  if (news & SP__NEWS_RENEGOTIATED)
+    return sp__pair_end_renegotiation(pair);
+  return news & SP__NEWS_CERTIFICATE ? sp__pair_take_certificate(pair) : 0;
 }

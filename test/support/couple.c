@@ -14,7 +14,7 @@
 
 /* -- random numbers --------------------------------------------------------------------------- */
 
-static uint64_t state = 88172645463325252u;
+static uint64_t dice_state = 88172645463325252u;
 
 void dice_seed(void) {
   const char *given = getenv("SP_TEST_SEED");
@@ -25,14 +25,14 @@ void dice_seed(void) {
     seed = 1;
   printf("SP_TEST_SEED=%u\n", seed);
   fflush(stdout);
-  state = 88172645463325252u ^ ((uint64_t)seed << 17);
+  dice_state = 88172645463325252u ^ ((uint64_t)seed << 17);
 }
 
 uint32_t dice(uint32_t sides) {
-  state ^= state << 13;
-  state ^= state >> 7;
-  state ^= state << 17;
-  return (uint32_t)(state >> 32) % sides;
+  dice_state ^= dice_state << 13;
+  dice_state ^= dice_state >> 7;
+  dice_state ^= dice_state << 17;
+  return (uint32_t)(dice_state >> 32) % sides;
 }
 
 static size_t so_many(size_t limit, size_t n, bool random) {
@@ -164,8 +164,9 @@ static int offer(side_t *side, const void *bytes, size_t n, const manner_t *mann
   int status = sp_pair_encrypted_in(side->pair, copy, n);
   if (status == 0)
     status = read_all(side, manner);
-  bool may_wait = !(sp_pair_state(side->pair) & SP_PAIR_SECURE) && manner->lend &&
-                  sp_pair_state(side->pair) & SP_PAIR_HAS_ENCRYPTED;
+  unsigned state = sp_pair_state(side->pair); /* what it takes no cleartext for is a handshake */
+  bool may_wait =
+      !(state & SP_PAIR_TAKES_CLEARTEXT) && manner->lend && state & SP_PAIR_HAS_ENCRYPTED;
   *left = sp_pair_encrypted_release(side->pair);
   if (!may_wait)
     assert_int_equal(*left, 0);

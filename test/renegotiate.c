@@ -1,0 +1,354 @@
+/* Renegotiation with TLS 1.2: by wish of either side, with data going both ways, and no more often
+ * than is allowed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <openssl/ssl.h>
+
+#include "support/contexts.h"
+#include "support/couple.h"
+#include "support/pki.h"
+#include "support/stopwatch.h"
+
+static const manner_t plainly = {0};
+
+#define CLIENT(...)                                                                                \
+  SP_OPTIONS(.ca = SP_LIST(pki_default()->root->cert_pem), .max_version = SP_TLS1_2, __VA_ARGS__)
+#define SERVER(...)                                                                                \
+  SP_OPTIONS(.key = pki_default()->server->key_pem, .cert = pki_default()->server->cert_pem,       \
+             .max_version = SP_TLS1_2, __VA_ARGS__)
+#define HOOKED(counter)                                                                            \
+  .renegotiation = SP_YES, .hooks.renegotiated = count, .hooks_data = &(counter)
+
+static void count(sp_pair_t *pair, void *counter) {
+  size_t took;
+  assert_int_equal(sp_pair_cleartext_in(pair, "x", 1, &took), SP_EREENTRY);
+  assert_int_equal(sp_pair_renegotiate(pair), SP_EREENTRY);
+  ++*(int *)counter;
+}
+
+/* Both may. */
+static int clients, servers;
+
+static void meet(couple_t *couple) {
+  clients = servers = 0;
+  couple_make_with(couple, CLIENT(HOOKED(clients)), SERVER(HOOKED(servers)));
+  couple_shake_hands(couple);
+}
+
+static side_t *side_of(couple_t *couple, sp_role_t role) {
+  return role == SP_CLIENT ? &couple->client : &couple->server;
+}
+
+static void check_fine(const couple_t *couple) {
+  if (couple->client.got != couple->server.wanted || couple->server.got != couple->client.wanted)
+    fail_msg("client: %s; server: %s", sp_pair_error(couple->client.pair)->text,
+             sp_pair_error(couple->server.pair)->text);
+  assert_false(couple->client.wrong || couple->server.wrong);
+}
+
+static void either_side_begins(void **state) {
+  (void)state;
+  for (int by = SP_CLIENT; by <= SP_SERVER; by++) {
+    couple_t couple;
+    uint8_t before[64], after[64];
+    meet(&couple);
+    size_t n = sp_pair_finished(couple.client.pair, false, before, sizeof before);
+    assert_int_equal(sp_pair_renegotiate(side_of(&couple, (sp_role_t)by)->pair), 0);
+    couple_run(&couple, &plainly);
+    assert_int_equal(clients, 1);
+    assert_int_equal(servers, 1);
+    assert_int_equal(sp_pair_finished(couple.client.pair, false, after, sizeof after), n);
+    assert_memory_not_equal(before, after, n); /* it took place */
+    assert_true(sp_pair_is_authorized(couple.client.pair));
+    assert_false(sp_pair_is_resumed(couple.client.pair));
+    couple.client.wanted = couple.server.wanted = 100000;
+    couple_run(&couple, &plainly);
+    check_fine(&couple);
+    couple_free(&couple);
+  }
+}
+
+/* In any portions, at any time. */
+static void data_goes_on_both_ways(void **state) {
+  (void)state;
+  dice_seed();
+  for (uint64_t round = 0; round < 60; round++) {
+    couple_t couple;
+    sp_role_t by = (sp_role_t)dice(2);
+    manner_t manner = {.lend = dice(2) ? 200 + dice(20000) : 0,
+                       .take = 1 + dice(20000),
+                       .offer = 1 + dice(20000),
+                       .write = 1 + dice(20000),
+                       .random = true};
+    meet(&couple);
+    couple.client.wanted = couple.server.wanted = 300000;
+    for (uint32_t steps = dice(20); steps; steps--) {
+      (void)side_step(&couple.client, &manner, &couple.server.in);
+      (void)side_step(&couple.server, &manner, &couple.client.in);
+    }
+    assert_int_equal(sp_pair_renegotiate(side_of(&couple, by)->pair), 0);
+    assert_int_equal(sp_pair_renegotiate(side_of(&couple, by)->pair), 0); /* under way */
+    couple_run(&couple, &manner);
+    check_fine(&couple);
+    assert_int_equal(clients, 1);
+    assert_int_equal(servers, 1);
+    couple_free(&couple);
+  }
+}
+
+/* The handshake waits for room while nothing comes in. */
+static void a_full_queue_is_no_obstacle(void **state) {
+  (void)state;
+  for (int by = SP_CLIENT; by <= SP_SERVER; by++) {
+    couple_t couple;
+    meet(&couple);
+    static uint8_t bytes[200000];
+    side_t *side = side_of(&couple, (sp_role_t)by);
+    for (size_t i = 0; i < sizeof bytes; i++)
+      bytes[i] = side_byte(side->seed, i);
+    size_t took;
+    assert_int_equal(sp_pair_cleartext_in(side->pair, bytes, sizeof bytes, &took), 0);
+    side->sent = took;
+    side->wanted = 200000;
+    assert_int_equal(sp_pair_renegotiate(side->pair), 0);
+    couple_run(&couple, &plainly);
+    check_fine(&couple);
+    assert_int_equal(clients, 1);
+    assert_int_equal(servers, 1);
+    couple_free(&couple);
+  }
+}
+
+static void the_end_comes_after_it(void **state) {
+  (void)state;
+  for (int by = SP_CLIENT; by <= SP_SERVER; by++) {
+    couple_t couple;
+    meet(&couple);
+    side_t *side = side_of(&couple, (sp_role_t)by);
+    assert_int_equal(sp_pair_renegotiate(side->pair), 0);
+    assert_int_equal(sp_pair_end(side->pair), 0);
+    couple_run(&couple, &plainly);
+    side_t *peer = side_of(&couple, by == SP_CLIENT ? SP_SERVER : SP_CLIENT);
+    assert_true(sp_pair_state(peer->pair) & SP_PAIR_PEER_ENDED);
+    assert_true(sp_pair_state(side->pair) & SP_PAIR_ENDED);
+    assert_int_equal(sp_pair_renegotiate(side->pair), SP_EENDED);
+    couple_free(&couple);
+  }
+}
+
+/* -- how often --------------------------------------------------------------------------------- */
+
+static void renegotiate(couple_t *couple, sp_role_t by) {
+  assert_int_equal(sp_pair_renegotiate(side_of(couple, by)->pair), 0);
+  couple_run(couple, &plainly);
+}
+
+static void check_attack(couple_t *couple, sp_role_t by) {
+  const sp_error_t *error =
+      sp_pair_error(side_of(couple, by == SP_CLIENT ? SP_SERVER : SP_CLIENT)->pair);
+  assert_int_equal(error->status, SP_ERENEGOTIATION);
+  assert_int_equal(error->who, SP_PEER);
+  assert_string_equal(error->text, "TLS session renegotiation attack detected");
+}
+
+/* As Node does it: three in ten minutes. Who is asked for it too often defends itself, too. */
+static void the_fourth_one_is_an_attack(void **state) {
+  (void)state;
+  for (int by = SP_CLIENT; by <= SP_SERVER; by++) {
+    couple_t couple;
+    stopwatch_set(1000000);
+    meet(&couple);
+    for (int i = 0; i < 3; i++)
+      renegotiate(&couple, (sp_role_t)by);
+    assert_int_equal(clients, 3);
+    assert_int_equal(servers, 3);
+    stopwatch_set(1000000 + 599999);
+    renegotiate(&couple, (sp_role_t)by);
+    check_attack(&couple, (sp_role_t)by);
+    assert_int_equal(clients, 3);
+    assert_int_equal(servers, 3);
+    couple_free(&couple);
+  }
+}
+
+static void more_are_fine_after_a_while(void **state) {
+  (void)state;
+  couple_t couple;
+  couple_make_with(
+      &couple, CLIENT(.renegotiation = SP_YES),
+      SERVER(.renegotiation = SP_YES, .renegotiation_limit = 1, .renegotiation_window = 5));
+  couple_shake_hands(&couple);
+  for (uint64_t i = 1; i < 20; i++) {
+    stopwatch_set(5000 * i);
+    renegotiate(&couple, SP_CLIENT);
+    assert_int_equal(sp_pair_error(couple.server.pair)->status, 0);
+  }
+  stopwatch_set(5000 * 20 - 1);
+  renegotiate(&couple, SP_CLIENT);
+  check_attack(&couple, SP_CLIENT);
+  couple_free(&couple);
+}
+
+/* Ours count for the peer only. */
+static void our_own_are_not_counted(void **state) {
+  (void)state;
+  couple_t couple;
+  couple_make_with(&couple, CLIENT(.renegotiation = SP_YES, .renegotiation_limit = 9),
+                   SERVER(.renegotiation = SP_YES));
+  couple_shake_hands(&couple);
+  for (int i = 0; i < 9; i++)
+    renegotiate(&couple, SP_SERVER);
+  assert_int_equal(sp_pair_error(couple.server.pair)->status, 0);
+  for (int i = 0; i < 3; i++)
+    renegotiate(&couple, SP_CLIENT);
+  assert_int_equal(sp_pair_error(couple.server.pair)->status, 0);
+  couple_free(&couple);
+}
+
+/* -- refusals ---------------------------------------------------------------------------------- */
+
+static void who_refuses_says_so(void **state) {
+  (void)state;
+  for (int by = SP_CLIENT; by <= SP_SERVER; by++)
+    for (int later = 0; later < 2; later++) {
+      couple_t couple;
+      sp_choice_t other = later ? SP_YES : SP_NO;
+      couple_make_with(&couple, CLIENT(.renegotiation = by == SP_CLIENT ? SP_YES : other),
+                       SERVER(.renegotiation = by == SP_SERVER ? SP_YES : other));
+      couple_shake_hands(&couple);
+      side_t *side = side_of(&couple, (sp_role_t)by);
+      side_t *peer = side_of(&couple, by == SP_CLIENT ? SP_SERVER : SP_CLIENT);
+      if (later)
+        sp_pair_disable_renegotiation(peer->pair);
+      assert_int_equal(sp_pair_renegotiate(peer->pair), SP_EOPTION);
+      renegotiate(&couple, (sp_role_t)by);
+      const sp_error_t *error = sp_pair_error(side->pair);
+      assert_int_equal(error->status, SP_ERENEGOTIATION);
+      assert_string_equal(error->text, "the peer refuses to renegotiate");
+      couple_free(&couple);
+    }
+}
+
+static void it_is_not_for_all(void **state) {
+  (void)state;
+  couple_t couple;
+  couple_make_with(
+      &couple, SP_OPTIONS(.ca = SP_LIST(pki_default()->root->cert_pem), .renegotiation = SP_YES),
+      SP_OPTIONS(.key = pki_default()->server->key_pem, .cert = pki_default()->server->cert_pem,
+                 .renegotiation = SP_YES));
+  assert_int_equal(sp_pair_renegotiate(couple.client.pair), SP_EOPTION);
+  couple_shake_hands(&couple); /* TLS 1.3 */
+  assert_int_equal(sp_pair_renegotiate(couple.client.pair), SP_EOPTION);
+  assert_int_equal(sp_pair_renegotiate(couple.server.pair), SP_EOPTION);
+  couple_free(&couple);
+  (void)REFUSED(SP_OPTIONS(.renegotiation_limit = -1), SP_EOPTION, "renegotiation_limit");
+  (void)REFUSED(SP_OPTIONS(.renegotiation = (sp_choice_t)7), SP_EOPTION, "renegotiation: 7");
+}
+
+/* -- who is it --------------------------------------------------------------------------------- */
+
+static void show(sp_pair_t *pair, const pki_t *pki) {
+  SSL *ssl = sp_pair_ssl(pair);
+  assert_int_equal(SSL_use_certificate(ssl, pki->x509), 1);
+  assert_int_equal(SSL_use_PrivateKey(ssl, pki->key), 1);
+}
+
+/* As in the triple handshake; even where nobody is refused. */
+static void another_server_is_refused(void **state) {
+  (void)state;
+  for (int lax = 0; lax < 2; lax++) {
+    couple_t couple;
+    couple_make_with(&couple,
+                     CLIENT(.renegotiation = SP_YES, .reject_unauthorized = lax ? SP_NO : SP_YES),
+                     SERVER(.renegotiation = SP_YES));
+    couple_shake_hands(&couple);
+    show(couple.server.pair, PKI_MAKE(pki_default()->root, .dns = PKI_LIST("localhost")));
+    couple.server.wanted = 10;
+    renegotiate(&couple, SP_CLIENT);
+    const sp_error_t *error = sp_pair_error(couple.client.pair);
+    assert_int_equal(error->status, SP_EUNAUTHORIZED);
+    assert_non_null(strstr(error->text, "another certificate"));
+    assert_false(sp_pair_is_authorized(couple.client.pair));
+    assert_int_equal(sp_pair_error(couple.server.pair)->status, SP_EALERT);
+    couple_free(&couple);
+  }
+}
+
+/* What servers renegotiate for: now it shows who it is. Then it is to stay who it is. */
+static void a_client_shows_its_certificate_later(void **state) {
+  (void)state;
+  couple_t couple;
+  const pki_set_t *pki = pki_default();
+  couple_make_with(
+      &couple, CLIENT(.renegotiation = SP_YES),
+      SERVER(.renegotiation = SP_YES, .request_cert = SP_YES, .ca = SP_LIST(pki->root->cert_pem)));
+  couple_shake_hands(&couple);
+  assert_false(sp_pair_is_authorized(couple.server.pair));
+  assert_non_null(sp_pair_verdict(couple.server.pair));
+  show(couple.client.pair, pki->client);
+  renegotiate(&couple, SP_SERVER);
+  assert_true(sp_pair_is_authorized(couple.server.pair));
+  assert_null(sp_pair_verdict(couple.server.pair));
+  assert_null(sp_pair_authorization_error(couple.server.pair));
+  show(couple.client.pair, pki->stranger);
+  renegotiate(&couple, SP_SERVER);
+  assert_false(sp_pair_is_authorized(couple.server.pair));
+  assert_int_equal(sp_pair_error(couple.server.pair)->status, SP_EUNAUTHORIZED);
+  couple_free(&couple);
+}
+
+static void release(sp_pair_t *pair, void *side) {
+  ((side_t *)side)->pair = NULL;
+  sp_pair_release(pair);
+}
+
+static void the_hook_may_release_the_pair(void **state) {
+  (void)state;
+  couple_t couple;
+  couple_make_with(
+      &couple, CLIENT(.renegotiation = SP_YES),
+      SERVER(.renegotiation = SP_YES, .hooks.renegotiated = release, .hooks_data = &couple.server));
+  couple_shake_hands(&couple);
+  side_t *client = &couple.client, *server = &couple.server;
+  assert_int_equal(sp_pair_renegotiate(client->pair), 0);
+  for (int i = 0; server->pair; i++) {
+    sp_pair_t *pair = server->pair;
+    uint8_t room[10];
+    size_t got;
+    side_collect(client, &plainly, &server->in);
+    (void)sp_pair_encrypted_in(pair, server->in.bytes + server->in.taken, wire_left(&server->in));
+    server->in.taken = server->in.size;
+    assert_int_equal(sp_pair_cleartext_out(pair, room, sizeof room, &got), 0);
+    if (!server->pair)
+      break;
+    (void)sp_pair_encrypted_release(pair);
+    side_collect(server, &plainly, &client->in);
+    (void)side_offer(client, client->in.bytes + client->in.taken, wire_left(&client->in));
+    client->in.taken = client->in.size;
+    assert_true(i < 10);
+  }
+  couple_free(&couple);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(either_side_begins),
+      cmocka_unit_test(data_goes_on_both_ways),
+      cmocka_unit_test(a_full_queue_is_no_obstacle),
+      cmocka_unit_test(the_end_comes_after_it),
+      cmocka_unit_test(the_fourth_one_is_an_attack),
+      cmocka_unit_test(more_are_fine_after_a_while),
+      cmocka_unit_test(our_own_are_not_counted),
+      cmocka_unit_test(who_refuses_says_so),
+      cmocka_unit_test(it_is_not_for_all),
+      cmocka_unit_test(another_server_is_refused),
+      cmocka_unit_test(a_client_shows_its_certificate_later),
+      cmocka_unit_test(the_hook_may_release_the_pair),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
