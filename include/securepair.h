@@ -34,5 +34,6 @@
 #include <securepair/server.h>
 #include <securepair/session_cache.h>
 #include <securepair/stream.h>
+#include <securepair/watch.h>
 
 #endif

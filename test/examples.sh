@@ -413,6 +413,35 @@ try_pair_in_memory() {
   expect "pair-in-memory, another key" '^SP_EMISMATCH: ' err
 }
 
+# A certificate is renewed under the server, by its own doing; a half of it is not taken on SIGHUP.
+try_reload_server() {
+  cp server-key.pem reload-key.pem
+  cp server-cert.pem reload-cert.pem
+  serve reload-server "$examples/reload-server" reload-key.pem reload-cert.pem 0
+  shown "$port" >before
+  cmp -s before server-cert.pem || fail_with "reload-server shows another certificate" before
+  cp stranger-key.pem new-key.pem
+  mv new-key.pem reload-key.pem
+  kill -HUP "$pid"
+  wait_for "reload-server tells of the key alone" SP_EMISMATCH reload-server.err
+  cp stranger-cert.pem reload-cert.pem
+  wait_for "reload-server takes the new certificate" 'a new certificate is in force' reload-server.err
+  shown "$port" >after
+  cmp -s after stranger-cert.pem || fail_with "reload-server shows the old certificate" after
+  stop reload-server "$pid"
+}
+
+# The certificate that a server shows, as PEM.
+shown() {
+  timeout "$patience" openssl s_client -connect "127.0.0.1:$1" </dev/null 2>/dev/null | openssl x509
+}
+
+# wait_for WHAT PATTERN FILE: until a line of the file matches.
+wait_for() {
+  timeout "$patience" grep -qE -m1 -- "$2" <(exec tail -n +1 -F -s 0.05 --pid=$$ "$3" 2>/dev/null) ||
+    fail_with "$1: no line like \"$2\"" "$3"
+}
+
 make_keys
 start_silence
 try_usage
@@ -422,5 +451,6 @@ try_truncation
 try_mutual_tls
 try_starttls
 try_proxy
+try_reload_server
 try_silence
 exit $failed

@@ -27,7 +27,7 @@ compile_alone() {
     wrong "$header brings OpenSSL's headers"
   fi
   case $header in
-  securepair.h | securepair/stream.h | securepair/server.h | securepair/counters.h) return ;;
+  securepair.h | securepair/stream.h | securepair/server.h | securepair/counters.h | securepair/watch.h) return ;;
   esac
   if grep -q '/uv\.h' <<<"$includes"; then
     wrong "$header brings libuv's header"

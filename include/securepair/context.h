@@ -232,6 +232,14 @@ typedef struct sp_options {
   /* client, TLS 1.3: the server may ask for our certificate later (RFC 8446 4.6.2). Default: no */
   sp_choice_t post_handshake_auth;
 
+  /* -- watch: files that are followed ---------------------------------------------------------- */
+  /* milliseconds between two looks at files of which the system told nothing. Default 1000; -1:
+   * only what it tells, and sp_watch_check */
+  int watch_interval;
+  /* milliseconds from the last change until files that cannot be used are reported. Default 2000;
+   * -1: at once */
+  int watch_grace;
+
   /* -- pair, connect, server: one connection ------------------------------------------------- */
   sp_context_t *context;   /* a ready context in place of all the above; it is retained */
   const char *server_name; /* client: name to ask for and to check. Default: the host */

@@ -9,6 +9,7 @@
 #include <securepair/context.h>
 #include <securepair/error.h>
 #include <securepair/stream.h>
+#include <securepair/watch.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -79,10 +80,19 @@ SP_EXTERN void sp_server_on_accept(sp_server_t *server, sp_accept_cb on_accept);
  * Contexts: the default one, and others by server name: "mail.example", or "*.example" for names
  * with one more label; an exact name wins, case and a trailing dot do not matter. Live connections
  * keep theirs; the next handshake takes the new one. The context is retained. NULL removes a name.
+ * (A context that is made anew when its files change: sp_server_follow.)
  * Returns 0; SP_EOPTION for a name that is none or a context without certificate; UV_ENOMEM.
  */
 SP_EXTERN int sp_server_set_context(sp_server_t *server, sp_context_t *context);
 SP_EXTERN int sp_server_add_context(sp_server_t *server, const char *name, sp_context_t *context);
+
+/*
+ * The same with the context that is in force in a watch, now and whenever it changes, until another
+ * one is set; `name` NULL: the default. The watch may belong to another loop and thread: one watch
+ * serves servers on all of them, as long as it is not gone during this call. When the watch is
+ * closed, its last context stays. Returns 0; SP_EOPTION, UV_ENOMEM as above.
+ */
+SP_EXTERN int sp_server_follow(sp_server_t *server, const char *name, sp_watch_t *watch);
 
 SP_EXTERN void sp_server_ref(sp_server_t *server); /* as uv_ref, on the listening handle */
 SP_EXTERN void sp_server_unref(sp_server_t *server);

@@ -76,7 +76,8 @@ static int open_io(uv_stream_t *io, int fd) {
 }
 
 static int make_pair(sp_pair_t **pair, sp_server_t *server) {
-  int status = sp_pair_new(pair, server->context, SP_SERVER, NULL, false, NULL);
+  int status =
+      sp_pair_new(pair, sp__source_context(&server->context), SP_SERVER, NULL, false, NULL);
   if (status < 0 || !sp__hooks_any(&server->hooks))
     return status;
   status = sp_pair_set_hooks(*pair, &server->hooks, server->hooks_data);

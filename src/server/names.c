@@ -45,13 +45,13 @@ static int normal(char room[256], const char *name) {
 
 static void remove_at(sp__names_t *names, size_t at) {
   sp__free(names->entries[at].name);
-  sp_context_release(names->entries[at].context);
+  sp__source_set(&names->entries[at].source, NULL);
   names->count--;
   memmove(names->entries + at, names->entries + at + 1,
           (names->count - at) * sizeof *names->entries);
 }
 
-static int insert_at(sp__names_t *names, size_t at, const char *name, sp_context_t *context) {
+static int insert_at(sp__names_t *names, size_t at, const char *name) {
   char *copy = sp__copy_text(name);
   sp__name_entry_t *entries =
       copy ? sp__realloc(names->entries, (names->count + 1) * sizeof *entries) : NULL;
@@ -61,7 +61,7 @@ static int insert_at(sp__names_t *names, size_t at, const char *name, sp_context
   }
   names->entries = entries;
   memmove(entries + at + 1, entries + at, (names->count - at) * sizeof *entries);
-  entries[at] = (sp__name_entry_t){copy, sp_context_retain(context)};
+  entries[at] = (sp__name_entry_t){.name = copy};
   names->count++;
   return 0;
 }
@@ -77,19 +77,29 @@ int sp__names_set(sp__names_t *names, const char *name, sp_context_t *context) {
       remove_at(names, at);
     return 0;
   }
-  if (!found)
-    return insert_at(names, at, room, context);
-  sp_context_retain(context);
-  sp_context_release(names->entries[at].context);
-  names->entries[at].context = context;
-  return 0;
+  status = found ? 0 : insert_at(names, at, room);
+  if (!status)
+    sp__source_set(&names->entries[at].source, context);
+  return status;
 }
 
-sp_context_t *sp__names_find(const sp__names_t *names, const char *name) {
+int sp__names_follow(sp__names_t *names, const char *name, sp__current_t *current) {
+  char room[256];
+  int found, status = normal(room, name);
+  if (status < 0)
+    return status;
+  size_t at = position(names, room, strlen(room), &found);
+  status = found ? 0 : insert_at(names, at, room);
+  if (!status)
+    sp__source_follow(&names->entries[at].source, current);
+  return status;
+}
+
+sp_context_t *sp__names_find(sp__names_t *names, const char *name) {
   int found;
   size_t at = position(names, name, strlen(name), &found);
   if (found)
-    return names->entries[at].context;
+    return sp__source_context(&names->entries[at].source);
   const char *dot = strchr(name, '.');
   char room[256];
   if (!dot || strlen(dot) + 2 > sizeof room)
@@ -97,7 +107,7 @@ sp_context_t *sp__names_find(const sp__names_t *names, const char *name) {
   room[0] = '*';
   memcpy(room + 1, dot, strlen(dot) + 1);
   at = position(names, room, strlen(room), &found);
-  return found ? names->entries[at].context : NULL;
+  return found ? sp__source_context(&names->entries[at].source) : NULL;
 }
 
 void sp__names_free(sp__names_t *names) {

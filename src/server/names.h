@@ -2,11 +2,11 @@
 #ifndef SP_SERVER_NAMES_H
 #define SP_SERVER_NAMES_H
 
-#include <securepair/context.h>
+#include "watch/current.h"
 
 typedef struct sp__name_entry {
   char *name; /* lower case, no trailing dot; "*." first for a wildcard */
-  sp_context_t *context;
+  sp__source_t source;
 } sp__name_entry_t;
 
 typedef struct sp__names {
@@ -18,8 +18,11 @@ typedef struct sp__names {
  * is as it was. */
 int sp__names_set(sp__names_t *names, const char *name, sp_context_t *context);
 
+/* Sets or replaces a name whose context is the one in force. */
+int sp__names_follow(sp__names_t *names, const char *name, sp__current_t *current);
+
 /* The context for a lower-case name: exact, then wildcard. Borrowed; NULL: none. */
-sp_context_t *sp__names_find(const sp__names_t *names, const char *name);
+sp_context_t *sp__names_find(sp__names_t *names, const char *name);
 
 void sp__names_free(sp__names_t *names);
 

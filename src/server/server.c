@@ -6,6 +6,7 @@
 #include "context/context.h"
 #include "pair/pair.h"
 #include "stream/address.h"
+#include "watch/watch.h"
 
 #define BACKLOG 511
 #define ACCEPTS_PER_TURN 8
@@ -15,7 +16,7 @@
 
 static void server_free(sp_server_t *server) {
   sp__list_remove(&server->work.node);
-  sp_context_release(server->context);
+  sp__source_set(&server->context, NULL);
   sp__names_free(&server->names);
   if (server->loop)
     sp__loop_release(server->loop);
@@ -42,7 +43,7 @@ static void set_options(sp_server_t *server, const sp_options_t *options) {
 static int check_context(const sp_server_t *server, const sp_options_t *options, sp_error_t *why) {
   if (options->context)
     return sp__hooks_check(&options->hooks, options->context, why);
-  if (sp_context_has_certificate(server->context))
+  if (sp_context_has_certificate(server->context.context))
     return 0;
   return sp__fail(why, SP_EOPTION, SP_US,
                   "a server needs key and cert (or key_file and cert_file): neither is given");
@@ -51,7 +52,7 @@ static int check_context(const sp_server_t *server, const sp_options_t *options,
 static int make(sp_server_t *server, uv_loop_t *uv, const sp_options_t *given, sp_error_t *why) {
   sp_options_t options;
   int status = sp__options_copy(&options, given, why);
-  if (status < 0 || (status = sp__context_of(&server->context, &options, why)) < 0 ||
+  if (status < 0 || (status = sp__context_of(&server->context.context, &options, why)) < 0 ||
       (status = check_context(server, &options, why)) < 0)
     return status;
   set_options(server, &options);
@@ -121,9 +122,7 @@ void sp_server_destroy_all(sp_server_t *server) {
 int sp_server_set_context(sp_server_t *server, sp_context_t *context) {
   if (!context || !sp_context_has_certificate(context))
     return SP_EOPTION;
-  sp_context_retain(context);
-  sp_context_release(server->context);
-  server->context = context;
+  sp__source_set(&server->context, context);
   return 0;
 }
 
@@ -131,6 +130,15 @@ int sp_server_add_context(sp_server_t *server, const char *name, sp_context_t *c
   if (!name || (context && !sp_context_has_certificate(context)))
     return SP_EOPTION;
   return sp__names_set(&server->names, name, context);
+}
+
+int sp_server_follow(sp_server_t *server, const char *name, sp_watch_t *watch) {
+  if (!watch->has_certificate)
+    return SP_EOPTION;
+  if (name)
+    return sp__names_follow(&server->names, name, watch->current);
+  sp__source_follow(&server->context, watch->current);
+  return 0;
 }
 
 /* -- counts and facts -------------------------------------------------------------------------- */

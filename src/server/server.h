@@ -33,9 +33,9 @@ struct sp_server {
   sp_server_cb on_close;
   sp_drop_cb on_drop;
   sp_accept_cb on_accept;
-  sp_context_t *context; /* the default */
-  sp__names_t names;     /* the others */
-  sp_hooks_t hooks;      /* beside a ready context */
+  sp__source_t context; /* the default */
+  sp__names_t names;    /* the others */
+  sp_hooks_t hooks;     /* beside a ready context */
   void *hooks_data;
   sp__settings_t settings;
   sp__maker_t maker; /* of its streams, with its counters */
