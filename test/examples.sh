@@ -172,7 +172,7 @@ make_keys() {
 try_usage() {
   local name
   expect_status "client without arguments" 2 example client
-  for name in mutual-tls proxy pair-in-memory starttls-client; do
+  for name in mutual-tls proxy pair-in-memory staple-server starttls-client; do
     expect_status "$name without arguments" 2 example "$name"
     expect "$name without arguments" "^usage: $name " err
   done
@@ -318,6 +318,38 @@ try_mutual_tls() {
   expect "mutual-tls --reject" '^SP_EUNAUTHORIZED: ' mutual-tls-reject.err
 }
 
+# respond INDEX-LETTER DATE FILE: what the authority says of alice's certificate.
+respond() {
+  printf '%s\t400101000000Z\t%s\t%s\tunknown\t/CN=alice\n' "$1" "$2" \
+    "$(openssl x509 -noout -serial -in client-cert.pem | cut -d = -f 2)" >index
+  openssl ocsp -issuer ca-cert.pem -cert client-cert.pem -reqout request 2>/dev/null >&2
+  openssl ocsp -index index -CA ca-cert.pem -rsigner ca-cert.pem -rkey ca-key.pem -reqin request \
+    -respout "$3" -ndays 1 >/dev/null 2>&1
+}
+
+try_staple() {
+  local line
+  respond V "" response
+  cat client-cert.pem ca-cert.pem >chain.pem
+  serve staple-server "$examples/staple-server" 0 client-key.pem chain.pem response
+  converse "" "Cert Status: good" openssl s_client -status -connect "127.0.0.1:$port"
+  echo junk >response
+  kill -HUP "$pid"
+  read -r -t "$patience" -u "$said" line
+  [[ $line == "what was in force stays" ]] || fail "staple-server after SIGHUP: $line"
+  expect "staple-server with junk" '^SP_ESTAPLE: staple_files response: ' staple-server.err
+  converse "" "Cert Status: good" openssl s_client -status -tls1_2 -connect "127.0.0.1:$port"
+  respond V "" response
+  kill -HUP "$pid"
+  read -r -t "$patience" -u "$said" line
+  [[ $line == "the response is sent until "* ]] || fail "staple-server after SIGHUP: $line"
+  stop staple-server "$pid"
+  respond R 240101000000Z response
+  expect_status "staple-server with a revoked certificate" 1 example_that_cannot_start staple-server 0 \
+    client-key.pem chain.pem response
+  expect "staple-server with a revoked certificate" '^SP_ESTAPLE: .*was revoked by Our Authority' err
+}
+
 try_starttls() {
   serve starttls-server "$examples/starttls-server" 0
   local here=(localhost "$port" server-cert.pem)
@@ -449,6 +481,7 @@ try_pair_in_memory
 try_echo_server
 try_truncation
 try_mutual_tls
+try_staple
 try_starttls
 try_proxy
 try_reload_server
