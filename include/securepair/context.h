@@ -263,6 +263,10 @@ typedef struct sp_options {
   /* client: nor is one without whose certificate says that it must have one (RFC 7633). Default:
    * no, only reported */
   sp_choice_t must_staple;
+  /* server: refuse a client that names no server (RFC 6066 3), or one for which neither the
+   * server's table nor a hook chose a context, with unrecognized_name: SP_ENAME. Default: no, it
+   * gets the context that is there */
+  sp_choice_t strict_sni;
 
   /* -- connect ------------------------------------------------------------------------------- */
   const char *host; /* default "localhost" (seed) */

@@ -1,5 +1,6 @@
 /* A server's hooks on the client's first message: what it says, its name, its protocols. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <openssl/err.h>
@@ -205,6 +206,22 @@ static void forget_hello(sp_pair_t *pair) {
   sp__pair_watch_messages(pair);
 }
 
+/* strict_sni: says which name it is that chose no context. */
+static int refuse_name(sp_pair_t *pair, int *alert) {
+  const uint8_t *name;
+  size_t size = 0;
+  char room[256], text[400] = "the client names no server (SNI), which this one insists on";
+  bool is_malformed = hello_name(pair->ssl, &name, &size) < 0;
+  if (!is_malformed && host_name(room, name, size))
+    (void)snprintf(text, sizeof text, "no server of the name %s is served here", room);
+  else if (is_malformed || size)
+    (void)snprintf(text, sizeof text, "the server name that the client asks for (SNI) is none");
+  pair->alert = SSL_AD_UNRECOGNIZED_NAME; /* the error is older than the alert */
+  (void)sp__pair_fail(pair, SP_ENAME, SP_PEER, text);
+  *alert = SSL_AD_UNRECOGNIZED_NAME;
+  return SSL_CLIENT_HELLO_ERROR;
+}
+
 int sp__pair_hello(SSL *ssl, int *alert) {
   sp_pair_t *pair = SSL_get_app_data(ssl);
   if (pair->secure)
@@ -227,6 +244,8 @@ int sp__pair_hello(SSL *ssl, int *alert) {
     if (answer < 0)
       return refuse(pair, answer, alert);
   }
+  if (pair->strict_sni && !pair->origin)
+    return refuse_name(pair, alert);
   forget_hello(pair);
   if (pair->apart && !pair->apart->away && sp__pair_may_leave(pair))
     return SSL_CLIENT_HELLO_RETRY; /* the rest is done apart */

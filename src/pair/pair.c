@@ -188,6 +188,7 @@ static int make_with(sp_pair_t **made, sp_context_t *context, sp_role_t role,
   pair->context = sp_context_retain(context);
   pair->role = (uint8_t)role;
   pair->check_name = options->check_name != SP_NO;
+  pair->strict_sni = role == SP_SERVER && options->strict_sni == SP_YES;
   pair->alert = pair->refuse = -1;
   ERR_clear_error();
   pair->making = true;

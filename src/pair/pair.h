@@ -133,6 +133,7 @@ struct sp_pair {
   bool busy : 1, doomed : 1, blocked : 1, swapped : 1, in_hook : 1, again : 1;
   bool making : 1;                          /* sp_pair_make has it still */
   bool require_staple : 1, must_staple : 1; /* client */
+  bool strict_sni : 1;                      /* server: a name has to choose a context */
   bool tells_session; /* the owner takes sessions; may change while the pair is away */
   bool renegotiating : 1;
   bool asking : 1, asked_late : 1; /* the client for its certificate, after the handshake */

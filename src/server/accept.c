@@ -106,6 +106,7 @@ static int greet(sp_server_t *server, uv_stream_t *io) {
   stream->maker = &server->maker;
   if (server->names.count)
     pair->lookup = find_context;
+  pair->strict_sni = server->strict_sni;
   sp__list_append(&server->streams, &stream->sibling);
   server->connections++;
   count_new(&server->maker.counts);

@@ -38,6 +38,7 @@ static void set_options(sp_server_t *server, const sp_options_t *options) {
                                     : HANDSHAKES_PER_TURN;
   server->ipv6_only = options->ipv6_only == SP_YES;
   server->reuse_port = options->reuse_port == SP_YES;
+  server->strict_sni = options->strict_sni == SP_YES;
 }
 
 static int check_context(const sp_server_t *server, const sp_options_t *options, sp_error_t *why) {

@@ -45,7 +45,7 @@ struct sp_server {
   sp__listener_t *listener; /* NULL while it does not listen */
   int backlog;
   unsigned accepts_per_turn, handshakes_per_turn;
-  bool ipv6_only, reuse_port;
+  bool ipv6_only, reuse_port, strict_sni;
   bool closing, listener_closed, told;
 };
 
