@@ -45,9 +45,9 @@ static program_t *serve(void) {
 /* A client that is secure, whatever the names in the certificate. */
 static talker_t *connect_with(program_t *p, const char *name, sp_protocol_t version) {
   const char *root[] = {pki_default()->root->cert_pem, NULL};
-  talker_t *client =
-      program_connect(p, SP_OPTIONS(.port = p->f->port, .ca = root, .server_name = name,
-                                    .check_name = SP_NO, .max_version = version));
+  talker_t *client = program_connect(p, SP_OPTIONS(.port = p->f->port, .ca = root,
+                                                   .server_name = name, .check_name = SP_NO,
+                                                   .session_cache = SP_NO, .max_version = version));
   while (!client->actor->counts[ON_SECURE])
     uv_run(&p->f->loop, UV_RUN_ONCE);
   assert_int_equal(client->side.status, 0);
