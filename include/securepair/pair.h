@@ -289,6 +289,30 @@ SP_EXTERN uint64_t sp_pair_bytes_out(const sp_pair_t *pair);
 SP_EXTERN int sp_pair_export_key(sp_pair_t *pair, void *out, size_t n, const char *label,
                                  const void *context, size_t context_size);
 
+/*
+ * What ties a protocol inside of the connection, as SASL's SCRAM-...-PLUS, to this connection: both
+ * sides have the same bytes, and nobody between them has. tls-exporter (RFC 9266) is for every
+ * version; tls-server-end-point (RFC 5929 4) is a hash of the server's certificate and so not of
+ * this connection alone; tls-unique (RFC 5929 3) is for TLS 1.2 only.
+ */
+typedef enum sp_binding {
+  SP_TLS_EXPORTER = 1,
+  SP_TLS_SERVER_END_POINT = 2,
+  SP_TLS_UNIQUE = 3
+} sp_binding_t;
+
+/*
+ * Writes a channel binding to `room`, whose `size` is SP_BINDING_SIZE at least, and returns how
+ * many bytes it has. Errors: SP_EOPTION: not secure (any more), too little room; SP_EREENTRY;
+ * SP_EVERSION: tls-unique in TLS 1.3, or TLS 1.2 without the extended master secret (RFC 7627),
+ * where somebody between the two could have the same bytes; SP_ECERTIFICATE: no server's
+ * certificate, one for whose signature no hash is defined (Ed25519, Ed448), or a server's resumed
+ * session with a context of several certificates; SP_ECRYPTO.
+ */
+#define SP_BINDING_SIZE 64
+SP_EXTERN int sp_pair_channel_binding(sp_pair_t *pair, sp_binding_t type, void *room, size_t size,
+                                      sp_error_t *why);
+
 /* A pointer of yours. */
 SP_EXTERN void sp_pair_set_data(sp_pair_t *pair, void *data);
 SP_EXTERN void *sp_pair_data(const sp_pair_t *pair);
