@@ -172,7 +172,7 @@ make_keys() {
 try_usage() {
   local name
   expect_status "client without arguments" 2 example client
-  for name in mutual-tls proxy pair-in-memory staple-server starttls-client; do
+  for name in mutual-tls proxy pair-in-memory staple-server starttls-client resume-client; do
     expect_status "$name without arguments" 2 example "$name"
     expect "$name without arguments" "^usage: $name " err
   done
@@ -184,6 +184,7 @@ try_usage() {
   expect "starttls-client without its file" 'nowhere\.pem' err
   expect_status "starttls-client without a server" 1 example starttls-client localhost 1 server-cert.pem
   expect "starttls-client without a server" '^cannot connect to localhost port 1: ' err
+  expect_status "resume-client with a word for a port" 2 example resume-client localhost 1x
   expect_status "echo-server with a port beyond all" 1 example_that_cannot_start echo-server 65536
   expect "echo-server with a port beyond all" 'SP_EOPTION|EINVAL' err
   mkdir -p empty
@@ -289,6 +290,34 @@ try_truncation() {
 visit() {
   timeout "$patience" openssl s_client -quiet -connect "127.0.0.1:$1" "${@:2}" \
     </dev/null >out 2>err || true
+}
+
+try_resume_client() {
+  local version
+  serve echo-server "$examples/echo-server" 0
+  expect_status "resume-client" 0 example resume-client localhost "$port" server-cert.pem
+  expect "resume-client" '^connection 1: TLSv1\.3, full handshake$' out
+  expect "resume-client" '^connection 1: a session of [0-9]+ bytes came$' out
+  expect "resume-client" '^connection 2: TLSv1\.3, resumed$' out
+  expect_status "resume-client that trusts another" 1 \
+    example resume-client localhost "$port" stranger-cert.pem
+  expect "resume-client that trusts another" '^SP_EUNAUTHORIZED: ' err
+  stop echo-server "$pid"
+  for version in 2 3; do
+    serve s_server openssl s_server -rev -accept 0 "-tls1_$version" -key server-key.pem \
+      -cert server-cert.pem
+    expect_status "resume-client, TLS 1.$version" 0 \
+      example resume-client localhost "$port" server-cert.pem
+    expect "resume-client, TLS 1.$version" "^connection 2: TLSv1\.$version, resumed\$" out
+    stop s_server "$pid"
+  done
+  serve s_server openssl s_server -rev -accept 0 -tls1_2 -no_ticket -no_cache -key server-key.pem \
+    -cert server-cert.pem
+  expect_status "resume-client without a session" 3 \
+    example resume-client localhost "$port" server-cert.pem
+  expect "resume-client without a session" '^connection 1: no session came$' out
+  expect "resume-client without a session" '^connection 2: TLSv1\.2, full handshake$' out
+  stop s_server "$pid"
 }
 
 try_mutual_tls() {
@@ -479,6 +508,7 @@ start_silence
 try_usage
 try_pair_in_memory
 try_echo_server
+try_resume_client
 try_truncation
 try_mutual_tls
 try_staple
