@@ -22,6 +22,7 @@ int cli_key(int argc, const char **argv);
 int cli_request(int argc, const char **argv);
 int cli_certificate(int argc, const char **argv);
 int cli_authority(int argc, const char **argv);
+int cli_connect(int argc, const char **argv);
 int cli_show(int argc, const char **argv);
 
 /* -- parse.c: the command line ----------------------------------------------------------------- */

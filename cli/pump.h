@@ -1,0 +1,20 @@
+/* Standard input to a stream, and the stream to standard output. */
+#ifndef CLI_PUMP_H
+#define CLI_PUMP_H
+
+#include "cli.h"
+
+typedef struct cli_pump cli_pump_t;
+
+/* Begins to read standard input; NULL, and told, when it cannot be. The stream's data goes to
+ * cli_pump_data, its `drain` to cli_pump_drained. At the end of input the stream is ended. */
+cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream);
+void cli_pump_drained(cli_pump_t *pump);
+
+/* The stream is gone: reads no more. Frees the pump once its handle is closed. NULL is fine. */
+void cli_pump_stop(cli_pump_t *pump);
+
+/* Writes all to standard output, waiting as long as it takes. Answers an exit status. */
+int cli_put(const void *bytes, size_t n);
+
+#endif

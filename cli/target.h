@@ -1,0 +1,15 @@
+/* HOST[:PORT] */
+#ifndef CLI_TARGET_H
+#define CLI_TARGET_H
+
+#include "cli.h"
+
+typedef struct cli_target {
+  char host[256];
+  int port;
+} cli_target_t;
+
+/* Answers an exit status. */
+int cli_target_parse(cli_target_t *target, const char *text, int usual_port);
+
+#endif
