@@ -212,7 +212,8 @@ static cli_step_t hear_mysql(cli_talk_t *talk) {
   static const uint8_t request[36] = {32, 0, 0, 1, 0x01, 0x8a, 0, 0, 0, 0, 0, 1, 33};
   if (talk->step == 1) /* nothing is answered: TLS begins with us */
     return CLI_STEP_READY;
-  size_t size = talk->n < 4 ? 0 : talk->bytes[0] | talk->bytes[1] << 8 | talk->bytes[2] << 16;
+  const uint8_t *head = talk->bytes;
+  size_t size = talk->n < 4 ? 0 : (size_t)(head[0] | head[1] << 8 | head[2] << 16);
   if (talk->n < 4 || talk->n < 4 + size)
     return talk->n < sizeof talk->bytes ? CLI_STEP_MORE
                                         : fail(talk, "the server does not speak MySQL", NULL, 0);
