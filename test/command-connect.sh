@@ -143,7 +143,7 @@ perl_server -MIO::Socket::INET -MIO::Select -e '$| = 1;
   $c = $l->accept; $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]) or die;
   $both = IO::Select->new($c, $s); $from_client = 0;
   while (1) { for $f ($both->can_read) { sysread($f, $_, 65536) or exit 0; $from_client++ if $f == $c;
-    syswrite $f == $c ? $s : $c, $_; exit 0 if $from_client > 2 } }' "$backend"
+    syswrite $f == $c ? $s : $c, $_; if ($from_client > 2) { shutdown $c, 1; 1 while sysread $c, $_, 65536; exit 0 } } }' "$backend"
 printf 'hello\n' >in
 expect 4 "localhost:$port" --ca $root
 says "data may be missing"
