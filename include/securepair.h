@@ -33,6 +33,7 @@
 #include <securepair/pair.h>
 #include <securepair/server.h>
 #include <securepair/session_cache.h>
+#include <securepair/store.h>
 #include <securepair/stream.h>
 #include <securepair/watch.h>
 
