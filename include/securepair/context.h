@@ -8,6 +8,7 @@
 #include <securepair/certificate.h>
 #include <securepair/error.h>
 #include <securepair/session_cache.h>
+#include <securepair/store.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -90,12 +91,13 @@ typedef struct sp_hooks {
   /* client: a session that can be resumed, for the option `session`; the bytes are borrowed and
    * secret. TLS 1.2: once, when secure; TLS 1.3: with each ticket */
   void (*session)(sp_pair_t *pair, const void *bytes, size_t n, void *data);
-  /* server, TLS 1.2: the client names a session that is no ticket; answer with
-   * sp_pair_use_session, or leave it for a full handshake */
+  /* server: the client names a session that the server keeps, in TLS 1.2 by its id, in TLS 1.3
+   * (with SSL_OP_NO_TICKET in openssl_options, or a store) by a ticket of 32 bytes; answer with
+   * sp_pair_use_session, or leave it for a full handshake. Asked in place of the store */
   int (*session_get)(sp_pair_t *pair, const void *id, size_t n, void *data);
-  /* server, TLS 1.2: a session was made whose ticket the client does not keep itself; keep the
-   * bytes, which are borrowed and secret, for session_get. Only with contexts that were made with
-   * this hook */
+  /* server: a session was made that the client does not keep itself, as above; keep the bytes,
+   * which are borrowed and secret, for session_get. Only with contexts that were made with this
+   * hook */
   void (*session_new)(sp_pair_t *pair, const void *id, size_t id_size, const void *bytes, size_t n,
                       void *data);
   /* server: the client asks for an OCSP response for our certificate (RFC 6066 8); answer with
@@ -208,6 +210,15 @@ typedef struct sp_options {
    * renewed then, at most 15 times ticket_rotation. Default twice ticket_rotation; -1: not at all
    */
   int ticket_rotation, ticket_window;
+  /* a server keeps sessions here, and its clients only get their names: TLS 1.2 session ids, and
+   * for TLS 1.3 (unless tickets is SP_NO) tickets of 32 bytes that are good for one use. Retained.
+   * When a name or a hook chooses another context, that one's is used, if both have one; else the
+   * session goes into a ticket */
+  sp_store_t *store;
+  /* milliseconds until an answer of the store is not waited for any more, and the handshake is a
+   * full one. Default 250; -1: no limit. (A pair without a stream: whenever sp_pair_resume is
+   * called) */
+  int store_timeout;
   /* seconds for which a session can be resumed, at most 604 800 (RFC 8446 4.6.1). Default 7200 */
   int session_timeout;
   /* 1 to 32 bytes: a server resumes only sessions that were made under the same ones, and under

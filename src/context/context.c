@@ -16,6 +16,8 @@
  * server for instance, must get through (RFC 8446 4.2.10): so much of it is passed over. */
 #define EARLY_DATA_SKIPPED 16384
 
+#define STORE_TIMEOUT 250 /* milliseconds */
+
 static bool ran_out_of_memory(void) {
   bool found = false;
   for (unsigned long error; (error = ERR_get_error());)
@@ -111,14 +113,14 @@ static bool digest_policy(const sp_context_t *context, EVP_MD_CTX *hash) {
 /* A name that the program gives stands beside the policy, not in its place. */
 static bool name_server_sessions(sp_context_t *context, EVP_MD_CTX *hash,
                                  const sp_options_t *options) {
-  uint8_t name[32];
-  memcpy(name, context->policy, sizeof name);
+  uint8_t *name = context->session_name;
+  memcpy(name, context->policy, sizeof context->session_name);
   return (!options->session_id_context ||
           (EVP_DigestInit_ex(hash, EVP_sha256(), NULL) &&
            EVP_DigestUpdate(hash, context->policy, sizeof context->policy) &&
            EVP_DigestUpdate(hash, options->session_id_context, options->session_id_context_size) &&
            EVP_DigestFinal_ex(hash, name, NULL))) &&
-         SSL_CTX_set_session_id_context(context->ssl_ctx, name, sizeof name);
+         SSL_CTX_set_session_id_context(context->ssl_ctx, name, sizeof context->session_name);
 }
 
 static int name_sessions(sp_context_t *context, const sp_options_t *options, sp_error_t *why) {
@@ -138,6 +140,9 @@ static int build(sp_context_t *context, const sp_options_t *options, sp_error_t 
   context->hooks_data = options->hooks_data;
   context->logs_keys =
       options->keylog == SP_YES || (options->keylog != SP_NO && options->hooks.keylog);
+  if (options->store)
+    context->store = sp_store_retain(options->store);
+  context->store_timeout = options->store_timeout ? options->store_timeout : STORE_TIMEOUT;
   sp__plug(context);
   context->request_cert = options->request_cert == SP_YES;
   context->reject_client = options->reject_unauthorized != SP_NO;
@@ -197,6 +202,7 @@ void sp_context_release(sp_context_t *context) {
   X509_free(context->issuer);
   sp__staples_free(context->staples);
   sp__tickets_release(context->tickets);
+  sp_store_release(context->store);
   sp__free(context->alpn);
   sp__free(context->groups);
   sp__free(context->sigalgs);

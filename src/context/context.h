@@ -21,6 +21,8 @@ struct sp_context {
   uint8_t *alpn; /* our protocols in wire form (RFC 7301 3.1); NULL: none */
   size_t alpn_size;
   sp__tickets_t *tickets;
+  sp_store_t *store;      /* of a server's sessions; NULL: they are in the clients' tickets */
+  int store_timeout;      /* milliseconds; below 0: no limit */
   sp__staples_t *staples; /* NULL: none */
   X509 *issuer; /* of our certificate, from what was given as its chain; NULL: look in the trust */
   bool has_certificate;
@@ -38,8 +40,9 @@ struct sp_context {
   int min_version, max_version;
   uint32_t key_records; /* under one key */
   int renegotiation_limit, renegotiation_window;
-  uint8_t trusted[32]; /* a digest of what is in the SSL_CTX's store */
-  uint8_t policy[32];  /* a digest of what decides about a peer */
+  uint8_t trusted[32];      /* a digest of what is in the SSL_CTX's store */
+  uint8_t policy[32];       /* a digest of what decides about a peer */
+  uint8_t session_name[32]; /* under which a server's sessions are resumed */
 };
 
 /*

@@ -143,6 +143,9 @@ static int check_sessions(const sp_options_t *o, sp_error_t *why) {
   if (o->session_timeout < 0)
     return sp__fail(why, SP_EOPTION, SP_US, "session_timeout: %d: it is in seconds from now",
                     o->session_timeout);
+  if (o->store_timeout < -1)
+    return sp__fail(why, SP_EOPTION, SP_US, "store_timeout: %d is neither milliseconds nor -1",
+                    o->store_timeout);
   return check_ring(o, why);
 }
 

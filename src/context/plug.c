@@ -34,7 +34,7 @@ static int on_staple(SSL *ssl, void *unused) {
 void sp__plug(const sp_context_t *context) {
   SSL_CTX *ctx = context->ssl_ctx;
   long mode = SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL | SSL_SESS_CACHE_NO_AUTO_CLEAR;
-  if (context->hooks.session_new)
+  if (context->hooks.session_new || context->store)
     mode |= SSL_SESS_CACHE_SERVER;
   SSL_CTX_set_session_cache_mode(ctx, mode);
   SSL_CTX_sess_set_new_cb(ctx, on_session_new);

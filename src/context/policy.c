@@ -233,7 +233,7 @@ static void load_choices(sp_context_t *context, const sp_options_t *options) {
   SSL_CTX_set_post_handshake_auth(ctx, options->post_handshake_auth == SP_YES);
   bool tickets = options->tickets != SP_NO;
   SSL_CTX_set_num_tickets(context->ssl_ctx, tickets);
-  if (!tickets)
+  if (!tickets || options->store)
     SSL_CTX_set_options(context->ssl_ctx, SSL_OP_NO_TICKET);
   if (options->prefer_server_ciphers != SP_NO)
     SSL_CTX_set_options(context->ssl_ctx,

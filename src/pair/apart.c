@@ -3,7 +3,7 @@
  * somebody it stops, and who owns the pair asks on the pair's own thread; what it would tell is
  * kept until then. While the pair is away its owner may only wait for it.
  */
-#include "pair/pair.h"
+#include "pair/lookup.h"
 
 #include <string.h>
 
@@ -113,5 +113,6 @@ void sp__pair_stay(sp_pair_t *pair) {
 
 bool sp__pair_stops_to_ask(const sp_pair_t *pair) {
   void *data;
-  return sp__pair_is_away(pair) && (pair->lookup || sp__hooks_any(sp__pair_hooks(pair, &data)));
+  return sp__pair_is_away(pair) &&
+         (pair->lookup || sp__pair_store(pair) || sp__hooks_any(sp__pair_hooks(pair, &data)));
 }

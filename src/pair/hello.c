@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "certificate/certificate.h"
+#include "pair/lookup.h"
 #include "pair/offer.h"
 #include "pair/pair.h"
 
@@ -180,7 +181,9 @@ static int swap_context(sp_pair_t *pair) {
   pair->swapped = false;
   if (!SSL_set_SSL_CTX(pair->ssl, pair->context->ssl_ctx))
     return SP_ECRYPTO;
-  return sp__context_apply(pair->context, pair->ssl, (sp_role_t)pair->role, true);
+  int status = sp__context_apply(pair->context, pair->ssl, (sp_role_t)pair->role, true);
+  sp__pair_keep_store(pair);
+  return status;
 }
 
 static int refuse(sp_pair_t *pair, int status, int *alert) {
@@ -387,6 +390,7 @@ int sp_pair_resume(sp_pair_t *pair, int status) {
   if (!pair->waiting)
     return SP_EOPTION;
   bool unsigned_yet = pair->waiting == SP__WAIT_SIGN && !pair->signature;
+  sp__pair_end_lookup(pair);
   pair->waiting = SP__WAIT_NONE;
   pair->answer = status < 0 ? status : unsigned_yet ? SP_EREFUSED : 0;
   if (!pair->calls)

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "certificate/certificate.h"
 #include "context/signer.h"
+#include "pair/lookup.h"
 #include "pair/target.h"
 
 static const sp__handler_t handler = {
@@ -47,9 +48,10 @@ static void free_error(sp_error_t *error) {
 
 static void pair_free(sp_pair_t *pair) {
   sp__target_free(pair);
+  sp__pair_end_lookup(pair);
   SSL_free(pair->ssl);
-  SSL_SESSION_free(pair->session);
   sp__pair_free_renegotiation(pair);
+  sp__pair_drop_session(pair);
   X509_free(pair->refused);
   sp__pair_drop_blocks(pair);
   sp_context_release(pair->context);

@@ -71,6 +71,9 @@ typedef struct sp__owner_calls {
   void (*wake)(void *owner); /* a hook was answered */
   void (*session)(void *owner, const void *bytes, size_t n);
   void (*keylog)(void *owner, const char *line);
+  /* calls sp_pair_resume after a time, unless it is ended before; NULL: no memory */
+  void *(*set_limit)(void *owner, int milliseconds);
+  void (*end_limit)(void *limit);
 } sp__owner_calls_t;
 
 struct sp_pair {
@@ -111,7 +114,8 @@ struct sp_pair {
     struct sp__renegotiation *renegotiation; /* once secure, with no more jobs; NULL: not allowed */
   };
   struct sp__target *target; /* client: whom its sessions are for; target.h */
-  SSL_SESSION *session;      /* server: what the hook session_get answered */
+  SSL_SESSION *session;      /* server, until secure: what session_get or the store answered */
+  struct sp__lookup *query;  /* server: to the store, while its answer is waited for */
   sp__apart_t *apart;        /* NULL: its handshake is on its own thread */
   void *data;
 
@@ -265,6 +269,7 @@ bool sp__pair_session_key(const sp_pair_t *pair, uint8_t room32[32]);
 /* resume.c: and come back, to a client by its options, to a server by its hook. True: used. */
 bool sp__pair_resume_session(sp_pair_t *pair, const void *bytes, size_t n);
 int sp__pair_ask_session(sp_pair_t *pair, const sp_hooks_t *hooks, void *data);
+void sp__pair_drop_session(sp_pair_t *pair); /* it was used or is not */
 SSL_SESSION *sp__pair_session_get(SSL *ssl, const unsigned char *id, int n, int *copy);
 
 /* staple.c */

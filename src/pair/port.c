@@ -38,6 +38,7 @@ static int become_secure(sp_pair_t *pair) {
   pair->secure = true;
   sp__target_secure(pair);
   sp__pair_drop_staple(pair);
+  sp__pair_drop_session(pair);
   sp__pair_begin_keys(pair);
   sp__pair_tell_session(pair);
   return 0;

@@ -4,7 +4,7 @@
 
 #include <openssl/err.h>
 
-#include "pair/pair.h"
+#include "pair/lookup.h"
 
 /* -- client ------------------------------------------------------------------------------------ */
 
@@ -43,20 +43,59 @@ static bool is_1_3(const sp_pair_t *pair) {
   return false;
 }
 
+/* Whether the client keeps the sessions itself, in tickets. */
+static bool has_tickets(const sp_pair_t *pair) {
+  return !sp__pair_store(pair) && !(SSL_CTX_get_options(pair->context->ssl_ctx) & SSL_OP_NO_TICKET);
+}
+
 /* A ticket says all itself; the id beside it is the client's invention (RFC 5077 3.4). */
-static bool has_ticket(const sp_pair_t *pair) {
+static size_t find_id(const sp_pair_t *pair, const uint8_t **id) {
   const unsigned char *ticket;
   size_t n;
-  return !(SSL_CTX_get_options(pair->context->ssl_ctx) & SSL_OP_NO_TICKET) &&
-         SSL_client_hello_get0_ext(pair->ssl, TLSEXT_TYPE_session_ticket, &ticket, &n) && n;
+  if (has_tickets(pair) &&
+      SSL_client_hello_get0_ext(pair->ssl, TLSEXT_TYPE_session_ticket, &ticket, &n) && n)
+    return 0;
+  return SSL_client_hello_get0_session_id(pair->ssl, id);
+}
+
+/* The first identity (RFC 8446 4.2.11) that looks like an id. What is malformed is OpenSSL's to
+ * refuse. */
+static size_t find_identity(const sp_pair_t *pair, const uint8_t **id) {
+  const unsigned char *at;
+  size_t n;
+  if (has_tickets(pair) || !SSL_client_hello_get0_ext(pair->ssl, TLSEXT_TYPE_psk, &at, &n) || n < 2)
+    return 0;
+  size_t left = (size_t)(at[0] << 8 | at[1]);
+  if (left > n - 2)
+    return 0;
+  for (at += 2; left > 6;) { /* length, identity, age */
+    size_t size = (size_t)(at[0] << 8 | at[1]);
+    if (size > left - 6)
+      return 0;
+    *id = at + 2;
+    if (size == SSL_MAX_SSL_SESSION_ID_LENGTH)
+      return size;
+    at += size + 6;
+    left -= size + 6;
+  }
+  return 0;
 }
 
 int sp__pair_ask_session(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
-  const unsigned char *id;
-  if (!hooks->session_get)
+  const uint8_t *id;
+  if (!hooks->session_get && !sp__pair_store(pair))
     return 0;
-  size_t n = SSL_client_hello_get0_session_id(pair->ssl, &id);
-  return n && !is_1_3(pair) && !has_ticket(pair) ? hooks->session_get(pair, id, n, data) : 0;
+  bool once = is_1_3(pair);
+  size_t n = once ? find_identity(pair, &id) : find_id(pair, &id);
+  if (!n)
+    return 0;
+  return hooks->session_get ? hooks->session_get(pair, id, n, data)
+                            : sp__pair_look_up(pair, id, n, once);
+}
+
+void sp__pair_drop_session(sp_pair_t *pair) {
+  SSL_SESSION_free(pair->session);
+  pair->session = NULL;
 }
 
 int sp_pair_use_session(sp_pair_t *pair, const void *bytes, size_t n) {
@@ -69,17 +108,14 @@ int sp_pair_use_session(sp_pair_t *pair, const void *bytes, size_t n) {
   return 0;
 }
 
-/* A session that answers to another id would fail the handshake: it is passed over. */
+/* A session that answers to another id would fail the handshake: it is passed over. It stays with
+ * the pair, because OpenSSL asks again after a HelloRetryRequest. */
 SSL_SESSION *sp__pair_session_get(SSL *ssl, const unsigned char *id, int n, int *copy) {
-  sp_pair_t *pair = SSL_get_app_data(ssl);
-  SSL_SESSION *session = pair->session;
+  const sp_pair_t *pair = SSL_get_app_data(ssl);
   unsigned size;
-  *copy = 0; /* it becomes OpenSSL's */
-  if (!session)
+  *copy = 1;
+  if (!pair->session)
     return NULL;
-  const unsigned char *own = SSL_SESSION_get_id(session, &size);
-  if ((int)size != n || memcmp(own, id, size) != 0)
-    return NULL;
-  pair->session = NULL;
-  return session;
+  const unsigned char *own = SSL_SESSION_get_id(pair->session, &size);
+  return (int)size == n && !memcmp(own, id, size) ? pair->session : NULL;
 }

@@ -11,6 +11,7 @@
 #include <openssl/x509.h>
 
 #include "base/memory.h"
+#include "pair/lookup.h"
 #include "pair/target.h"
 
 #define HASH_SIZE 32u
@@ -159,14 +160,25 @@ static void with_bytes(sp_pair_t *pair, const SSL_SESSION *session, pass_t pass)
   sp__free(bytes);
 }
 
-static void tell(sp_pair_t *pair, void *session) { with_bytes(pair, session, pass_on); }
+static void tell(sp_pair_t *pair, void *session) {
+  if (pair->role == SP_SERVER && sp__pair_store(pair))
+    sp__pair_shelve(pair, session);
+  if (is_wanted(pair))
+    with_bytes(pair, session, pass_on);
+}
+
+/* A server's: is it on the server to keep it? In TLS 1.2 it has an id then, and else none. */
+static bool is_ours_to_keep(const sp_pair_t *pair) {
+  return !is_1_3(pair) || SSL_get_options(pair->ssl) & SSL_OP_NO_TICKET;
+}
 
 /* OpenSSL has a new session: a server's at the end of the handshake, and a client's likewise in TLS
  * 1.2, which has to wait until the pair is secure. Never kept: 0. */
 int sp__pair_session_new(SSL *ssl, SSL_SESSION *session) {
   sp_pair_t *pair = SSL_get_app_data(ssl);
-  bool is_due = pair->role == SP_CLIENT ? pair->secure : !is_1_3(pair);
-  if (is_due && is_wanted(pair))
+  bool is_due = pair->role == SP_CLIENT ? pair->secure : is_ours_to_keep(pair);
+  bool is_kept = pair->role == SP_SERVER && sp__pair_store(pair);
+  if (is_due && (is_kept || is_wanted(pair)))
     sp__pair_tell(pair, tell, session, NULL);
   return 0;
 }

@@ -35,6 +35,7 @@ typedef enum sp__delay {
   SP__DELAY_HANDSHAKE,
   SP__DELAY_IDLE,
   SP__DELAY_LINGER,
+  SP__DELAY_STORE,
   SP__DELAYS
 } sp__delay_t;
 

@@ -104,7 +104,12 @@ static void on_answered(void *owner) {
 }
 
 static const sp__owner_calls_t calls = {
-    .wake = on_answered, .session = sp__notes_session, .keylog = sp__notes_keylog};
+    .wake = on_answered,
+    .session = sp__notes_session,
+    .keylog = sp__notes_keylog,
+    .set_limit = sp__limit_set,
+    .end_limit = sp__limit_end,
+};
 
 void sp__stream_bind(sp_stream_t *stream, uv_stream_t *io, bool own_io, sp_pair_t *pair,
                      const sp__settings_t *settings) {

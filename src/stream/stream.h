@@ -174,6 +174,10 @@ void sp__stream_close(sp_stream_t *stream);
 void sp__stream_shut_down(sp_stream_t *stream); /* by transports: it is */
 void sp__stream_closed(sp_stream_t *stream);    /* by transports: frees the stream */
 
+/* limit.c: see sp__owner_calls_t */
+void *sp__limit_set(void *stream, int milliseconds);
+void sp__limit_end(void *limit);
+
 /* pipe.c */
 void sp__pipe_pass(sp_stream_t *from, const uint8_t *bytes, size_t n);
 void sp__pipe_drained(sp_stream_t *to);
