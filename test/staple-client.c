@@ -500,10 +500,13 @@ static void end_it(actor_t *actor, fixture_event_t what, int status) {
     sp_stream_end(actor->stream);
 }
 
+static sp_choice_t workers;
+
 static void meet(sp_choice_t request, const char *log) {
   fixture_t *f = fixture_new();
-  fixture_serve(f, FIXTURE_SERVER(.hooks.staple = on_staple));
-  actor_t *client = fixture_connect(f, FIXTURE_CLIENT(f, .request_staple = request));
+  fixture_serve(f, FIXTURE_SERVER(.hooks.staple = on_staple, .handshake_workers = workers));
+  actor_t *client = fixture_connect(
+      f, FIXTURE_CLIENT(f, .request_staple = request, .handshake_workers = workers));
   sp_stream_events_t events = *client->stream->events;
   events.ocsp = on_ocsp;
   sp_stream_on(client->stream, &events, sp_stream_data(client->stream));
@@ -514,8 +517,7 @@ static void meet(sp_choice_t request, const char *log) {
   fixture_free(f);
 }
 
-static void the_event_comes_right_before_secure(void **state) {
-  (void)state;
+static void check_event(void) {
   sent = STAPLE(0);
   meet(SP_YES, "secure close");
   assert_true(event.told == 1 && event.with_bytes);
@@ -528,6 +530,12 @@ static void the_event_comes_right_before_secure(void **state) {
   meet(SP_YES, "secure(ECANCELED) close");
   assert_int_equal(event.told, 1);
   event.destroys = false;
+}
+
+static void the_event_comes_right_before_secure(void **state) {
+  (void)state;
+  for (workers = SP_NO; workers >= SP_YES; workers--)
+    check_event();
 }
 
 int main(void) {

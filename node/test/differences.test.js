@@ -120,6 +120,19 @@ test('junk in ca, a certificate without its key and a key without its certificat
   assert.throws(() => tls.createSecureContext({ key }), /cert/);
 });
 
+// A list by an authority of its own; only its form counts.
+const delta = `-----BEGIN X509 CRL-----
+MIG7MGICAQEwCgYIKoZIzj0EAwIwFDESMBAGA1UEAwwJYXV0aG9yaXR5Fw0yNjEx
+MjQwNDQ5MjNaFw0yNjExMjUwNDQ5MjNaoB0wGzAKBgNVHRQEAwIBAjANBgNVHRsB
+Af8EAwIBATAKBggqhkjOPQQDAgNJADBGAiEAvbeLko9sz1x0Aak25SC/Qilb9L+j
+LQbgpY9JPop+4a0CIQDViEyBA68XXedhFb/RjcseaBKFu8C7vwgKjhDB+jpc4A==
+-----END X509 CRL-----
+`;
+
+test('a delta list in crl is an error', () => {
+  assert.throws(() => tls.createSecureContext({ ca, crl: delta }), /delta/);
+});
+
 test('odd ways to write a host match no certificate', () => {
   const certificate = { subject: { CN: 'x' },
                         subjectaltname: 'IP Address:127.0.0.1, DNS:*.example' };
