@@ -503,8 +503,22 @@ wait_for() {
     fail_with "$1: no line like \"$2\"" "$3"
 }
 
+try_metrics() {
+  serve metrics-server "$examples/metrics-server" 0 server-key.pem server-cert.pem
+  raw "$port" $'GET / HTTP/1.0\r\n\r\n'
+  expect "metrics-server for a client that speaks HTTP" '^SP_EHTTP: ' metrics-server.err
+  expect_status "client of metrics-server" 0 example client localhost "$port" server-cert.pem <small
+  expect metrics-server '^securepair_accepted_total 2' out
+  expect metrics-server '^securepair_connections 1' out
+  expect metrics-server '^securepair_handshakes_total\{kind="full"\} 1' out
+  expect metrics-server '^securepair_handshakes_failed_total\{reason="plain_http"\} 1' out
+  expect metrics-server '^securepair_handshake_seconds_count 1' out
+  stop metrics-server "$pid"
+}
+
 make_keys
 start_silence
+try_metrics
 try_usage
 try_pair_in_memory
 try_echo_server

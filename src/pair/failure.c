@@ -64,6 +64,8 @@ static sp_failure_t other_class(const sp_error_t *error) {
     return SP_FAILURE_NAME;
   if (error->who == SP_TRANSPORT)
     return SP_FAILURE_TRANSPORT;
+  if (error->who == SP_PEER)
+    return SP_FAILURE_MALFORMED;
   bool ours = error->status <= SP_EKEY || error->status == -ENOMEM || error->status == SP_EREENTRY;
   return ours ? SP_FAILURE_INTERNAL : SP_FAILURE_REFUSED; /* hooks answer with any number */
 }

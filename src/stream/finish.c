@@ -34,9 +34,10 @@ void sp__stream_fail_transport(sp_stream_t *stream, int status, const char *doin
     sp__stream_close(stream);
     return;
   }
-  sp__fail(&error, status, SP_TRANSPORT, "%s failed %s: %s", doing,
+  bool is_cut = status == UV_ECONNRESET || status == UV_EPIPE || status == UV_ECONNABORTED;
+  sp__fail(&error, status, SP_TRANSPORT, "%s failed %s: %s%s", doing,
            stream->secure ? "on the secure connection" : "during the handshake",
-           uv_strerror(status));
+           uv_strerror(status), is_cut ? ": the peer, or something in between, cut it off" : "");
   sp__stream_fail(stream, &error);
 }
 
