@@ -16,6 +16,7 @@
 #include "support/clock.h"
 #include "support/contexts.h"
 #include "support/couple.h"
+#include "support/link.h"
 #include "support/pki.h"
 #include "support/stage.h"
 
@@ -224,14 +225,17 @@ static int on_psk(sp_pair_t *pair, const char *hint, char *identity, size_t iden
 }
 
 /* What a resumed connection would not have was asked for. */
-static void not_by_default_with_staple_or_psk(void **state) {
+static void not_by_default_with_staple_list_or_psk(void **state) {
   (void)state;
   sp_session_cache_t *cache = cache_of(0, 0);
   sp_context_t *server = server_of(SP_TLS1_3), *client = plain_client();
   sp_context_t *other = client_of(SP_OPTIONS(.hooks.psk_client = on_psk));
+  sp_context_t *lists =
+      client_of(SP_OPTIONS(.crl = SP_LIST(pki_crl(pki_default()->root, NULL, 0, 0))));
   for (int i = 0; i < 2; i++) {
     assert_false(meet(cache, client, server, SP_OPTIONS(.request_staple = SP_YES)).resumed);
     assert_false(meet(cache, other, server, NOTHING).resumed);
+    assert_false(meet(cache, lists, server, NOTHING).resumed);
   }
   assert_int_equal(sp_session_cache_count(cache, NULL), 0);
   const sp_options_t *yes = SP_OPTIONS(.request_staple = SP_YES, .session_cache = SP_YES);
@@ -239,6 +243,7 @@ static void not_by_default_with_staple_or_psk(void **state) {
   assert_true(meet(cache, client, server, yes).resumed);
   sp_context_release(client);
   sp_context_release(other);
+  sp_context_release(lists);
   sp_context_release(server);
   sp_session_cache_release(cache);
 }
@@ -668,6 +673,47 @@ static void connection_that_never_was(void **state) {
   sp_session_cache_clear(NULL);
 }
 
+/* A stream over something else takes part when it says where that leads to. */
+static void note_resumed(actor_t *actor, fixture_event_t event, int status) {
+  if (event == ON_SECURE) {
+    assert_int_equal(status, 0);
+    *(bool *)actor->data = sp_pair_is_resumed(sp_stream_pair(actor->stream));
+  } else if (event == ON_DATA) {
+    sp_stream_end(actor->stream);
+  }
+}
+
+static void greet(actor_t *actor, fixture_event_t event, int status) {
+  if (event == ON_SECURE && !status)
+    assert_int_equal(sp_stream_send(actor->stream, "x", 1), 1);
+}
+
+static bool adopt_once(link_way_t way, sp_protocol_t version, const char *host) {
+  fixture_t *f = fixture_new();
+  link_t link;
+  bool resumed = false;
+  link_open(&link, f, way, version, SP_OPTIONS(.host = host, .port = 1), NULL);
+  link.client.actor->react = note_resumed;
+  link.client.actor->data = &resumed;
+  link.server.actor->react = greet;
+  link_run(&link);
+  fixture_free(f);
+  return resumed;
+}
+
+static void adopted_streams_with_a_host(void **state) {
+  (void)state;
+  EACH_VERSION(version)
+  for (int way = LINK_SOCKETS; way <= LINK_DIRECT; way++) {
+    assert_false(adopt_once((link_way_t)way, version, NULL));
+    assert_int_equal(sp_session_cache_count(NULL, NULL), 0);
+    assert_false(adopt_once((link_way_t)way, version, "localhost"));
+    assert_true(adopt_once((link_way_t)way, version, "localhost"));
+    assert_false(adopt_once((link_way_t)way, version, NULL));
+    sp_session_cache_clear(NULL);
+  }
+}
+
 /* -- threads ----------------------------------------------------------------------------------- */
 
 typedef struct crowd {
@@ -706,7 +752,7 @@ int main(void) {
       cmocka_unit_test(nobody_else_gets_it),
       cmocka_unit_test(bytes_are_bound_to_the_place),
       cmocka_unit_test(given_session_comes_first),
-      cmocka_unit_test(not_by_default_with_staple_or_psk),
+      cmocka_unit_test(not_by_default_with_staple_list_or_psk),
       cmocka_unit_test(refused_options),
       cmocka_unit_test(unauthorized_peers_are_not_kept),
       cmocka_unit_test(refused_by_the_server),
@@ -722,6 +768,7 @@ int main(void) {
       cmocka_unit_test(plain_connect_resumes_by_itself),
       cmocka_unit_test(a_cache_of_ones_own),
       cmocka_unit_test(connection_that_never_was),
+      cmocka_unit_test(adopted_streams_with_a_host),
       cmocka_unit_test(shared_by_threads),
   };
   return cmocka_run_group_tests_name("session-cache", tests, NULL, NULL);

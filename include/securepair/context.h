@@ -263,7 +263,7 @@ typedef struct sp_options {
   /* client: resume by a session of an earlier connection that is kept, and keep those of this one,
    * see session_cache.h; the option `session` comes first. Default: yes for sp_connect, with `host`
    * for sp_stream_adopt and sp_stream_over, and where `sessions` is given; but no with
-   * request_staple, require_staple, must_staple or the hook psk_client */
+   * request_staple, require_staple, must_staple, crl or the hook psk_client */
   sp_choice_t session_cache;
   sp_session_cache_t *sessions; /* where they are kept; retained. Default: the process's cache */
   /* client: ask for an OCSP response (RFC 6066 8); sp_pair_staple_status says what it is worth.

@@ -19,12 +19,18 @@ struct sp__target {
   char place[]; /* "host:port" or "/path"; "": not known */
 };
 
-/* What a resumed connection lacks, a staple, was asked for; or a key known before takes the place
- * of a session. */
+static bool looks_up_lists(const sp_context_t *context) {
+  X509_STORE *store = SSL_CTX_get_cert_store(context->ssl_ctx);
+  return X509_VERIFY_PARAM_get_flags(X509_STORE_get0_param(store)) & X509_V_FLAG_CRL_CHECK;
+}
+
+/* What a resumed connection lacks was asked for, a staple or a list that is still current; or a key
+ * known before takes the place of a session. */
 static bool is_no_use(const sp_options_t *options, const sp_pair_t *pair) {
   void *data;
   return options->request_staple == SP_YES || options->require_staple == SP_YES ||
-         options->must_staple == SP_YES || sp__pair_hooks(pair, &data)->psk_client;
+         options->must_staple == SP_YES || looks_up_lists(pair->context) ||
+         sp__pair_hooks(pair, &data)->psk_client;
 }
 
 static bool wants_cache(const sp_options_t *options, const sp_pair_t *pair) {
