@@ -1,5 +1,5 @@
 /* What is thought of the other side's certificate, and what comes of it: a table of certificates by
- * three trust settings, in both roles, with TLS 1.2 and 1.3 (FAULTS K01-K06, K08, K13). */
+ * three trust settings, in both roles, with TLS 1.2 and 1.3 (FAULTS K01-K08, K13). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -76,6 +76,7 @@ static int alert_of(const char *reason, sp_protocol_t version) {
       {"INVALID_PURPOSE", 43},
       {"CRL_SIGNATURE_FAILURE", 51},
       {"PERMITTED_VIOLATION", 46},
+      {"EXCLUDED_VIOLATION", 46},
       {"KEYUSAGE_NO_CERTSIGN", 46},
   };
   if (!strcmp(reason, "UNABLE_TO_GET_ISSUER_CERT")) /* none was shown */

@@ -219,6 +219,9 @@ int sp__pair_settle(sp_pair_t *pair);            /* once secure */
 int sp__pair_settle_anew(sp_pair_t *pair);       /* the verdict only */
 void sp__pair_miss_certificate(sp_pair_t *pair); /* one was asked for, and none came */
 long sp__x509_check_dates(const X509 *x509);     /* now; X509_V_OK, X509_V_ERR_... */
+
+/* weak.c: X509_V_OK, or what is wrong with the key */
+long sp__x509_weakness(X509 *x509, bool is_leaf);
 /* Something else speaks against the peer: `made` becomes the verdict if there is none yet. Whether
  * the handshake goes on. */
 bool sp__pair_object(sp_pair_t *pair, const sp_error_t *made);

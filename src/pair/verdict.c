@@ -93,9 +93,21 @@ static int on_check(int fine, X509_STORE_CTX *store) {
   return 1;
 }
 
+static void check_keys(sp_pair_t *pair, X509_STORE_CTX *store) {
+  STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+  for (int i = 0; i < sk_X509_num(chain) && pair->verify == X509_V_OK; i++) {
+    long verify = sp__x509_weakness(sk_X509_value(chain, i), i == 0);
+    if (verify != X509_V_OK)
+      condemn(pair, verify, sk_X509_value(chain, i), NULL);
+  }
+}
+
 static void check_chain(sp_pair_t *pair, X509_STORE_CTX *store, X509 *leaf) {
   X509_STORE_CTX_set_verify_cb(store, on_check);
-  if (X509_verify_cert(store) > 0 || pair->verify != X509_V_OK)
+  bool fine = X509_verify_cert(store) > 0;
+  if (fine)
+    check_keys(pair, store);
+  if (fine || pair->verify != X509_V_OK)
     return;
   long verify = X509_STORE_CTX_get_error(store);
   condemn(pair, verify == X509_V_OK ? X509_V_ERR_UNSPECIFIED : verify, leaf, NULL);

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include <openssl/rsa.h>
+
 const char *const verdict_trusts[TRUSTS] = {"own CA", "other CA", "nobody"};
 
 #define ALONE "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
@@ -111,6 +113,28 @@ static void add_authorities(const pki_set_t *s) {
       AUTHORITY(s->root, "bound", .extra = PKI_LIST("nameConstraints=permitted;DNS:example"));
   CASE("name constraints", .leaf = BY(bound, .key = "ec"), .chain = PKI_THESE(bound),
        ALWAYS("PERMITTED_VIOLATION"), .words = "may not vouch for");
+  const pki_t *fits =
+      AUTHORITY(s->root, "fits", .extra = PKI_LIST("nameConstraints=permitted;DNS:localhost"));
+  CASE("name constraints kept", .leaf = BY(fits, .key = "ec"), .chain = PKI_THESE(fits),
+       REASONS(NULL, CHAIN, CHAIN));
+  const pki_t *barred =
+      AUTHORITY(s->root, "barred", .extra = PKI_LIST("nameConstraints=excluded;DNS:localhost"));
+  CASE("excluded by name constraints", .not_in_node = true, .leaf = BY(barred, .key = "ec"),
+       .chain = PKI_THESE(barred), ALWAYS("EXCLUDED_VIOLATION"), .words = "may not vouch for");
+}
+
+/* What its authority is for counts, too. */
+static void add_narrow_authorities(const pki_set_t *s) {
+  const pki_t *for_clients = AUTHORITY(s->root, "for clients", .eku = "clientAuth");
+  const pki_t *for_servers = AUTHORITY(s->root, "for servers", .eku = "serverAuth");
+  const pki_t *of_clients = BY(for_clients, .key = "ec"),
+              *of_servers = BY(for_servers, .key = "ec");
+  CASE("server by an authority for clients", .roles = CASE_AS_SERVER, .leaf = of_clients,
+       .chain = PKI_THESE(for_clients), ALWAYS("INVALID_PURPOSE"), .words = "for clients");
+  CASE("client by an authority for clients", .roles = CASE_AS_CLIENT, .leaf = of_clients,
+       .chain = PKI_THESE(for_clients), REASONS(NULL, CHAIN, CHAIN));
+  CASE("client by an authority for servers", .roles = CASE_AS_CLIENT, .leaf = of_servers,
+       .chain = PKI_THESE(for_servers), ALWAYS("INVALID_PURPOSE"), .words = "for servers");
 }
 
 /* -- what the certificate is for ----------------------------------------------------------------
@@ -129,6 +153,8 @@ static void add_purposes(const pki_set_t *s) {
        .words = "may only be used for a server");
   CASE("codeSigning", .leaf = BY(s->root, .eku = "codeSigning"), LEAF_REASONS("INVALID_PURPOSE"),
        .words = "something else than TLS");
+  CASE("a key that is not for signatures", .roles = CASE_AS_CLIENT,
+       .leaf = BY(s->root, .key_usage = "critical,cRLSign"), LEAF_REASONS("INVALID_PURPOSE"));
   CASE("no usages at all", .leaf = BY(s->root, .eku = "", .key_usage = ""), LEAF_REASONS(NULL));
 }
 
@@ -230,6 +256,31 @@ static void add_revocations(const pki_set_t *s) {
 /* -- weak (K07) ---------------------------------------------------------------------------------
  */
 
+static EVP_PKEY *rsa_512(void) { return EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)512); }
+
+/* An authority of ours with a poor key, by which there is a leaf. */
+static void add_poor(const pki_set_t *s, const char *name, EVP_PKEY *key, const char *reason) {
+  const pki_t *poor = AUTHORITY(s->root, "poor", .use_key = key);
+  CASE(name, .leaf = BY(poor, .key = "ec"), .chain = PKI_THESE(poor), .not_in_node = true,
+       ALWAYS(reason), .words = "poor");
+  EVP_PKEY_free(key);
+}
+
+static void add_poor_ones(const pki_set_t *s) {
+  add_poor(s, "authority with RSA 512", rsa_512(), "CA_KEY_TOO_SMALL");
+  const pki_t *small = AUTHORITY(s->root, "small", .key = "p192");
+  CASE("authority with P-192", .leaf = BY(small, .key = "ec"), .chain = PKI_THESE(small),
+       .not_in_node = true, ALWAYS("CA_KEY_TOO_SMALL"), .words = "small");
+  const pki_t *rsa = AUTHORITY(s->root, "with RSA", .key = "rsa"); /* ECDSA is never with MD5 */
+  const pki_t *md5 = AUTHORITY(rsa, "hashed badly", .digest = "md5");
+  CASE("signed with MD5", .leaf = BY(rsa, .digest = "md5"), .chain = PKI_THESE(rsa),
+       .not_in_node = true, ALWAYS("CA_MD_TOO_WEAK"),
+       .words = "md5WithRSAEncryption, which is too weak");
+  CASE("authority signed with MD5", .leaf = BY(md5, .key = "ec"), .chain = PKI_THESE(md5, rsa),
+       .not_in_node = true, ALWAYS("CA_MD_TOO_WEAK"),
+       .words = "md5WithRSAEncryption, which is too weak");
+}
+
 static void add_weak(const pki_set_t *s) {
   const pki_t *weak = AUTHORITY(s->root, "weak", .key = "rsa1024");
   CASE("RSA 1024", .leaf = BY(s->root, .key = "rsa1024"), .not_in_node = true,
@@ -247,12 +298,14 @@ const verdict_case_t *verdict_cases(void) {
   add_issuers(s);
   add_orders(s);
   add_authorities(s);
+  add_narrow_authorities(s);
   add_purposes(s);
   add_times(s);
   add_several(s);
   add_names(s);
   add_revocations(s);
   add_weak(s);
+  add_poor_ones(s);
   return cases;
 }
 
