@@ -55,14 +55,14 @@ void hello_name(hello_t *hello, const void *name, size_t n) {
 }
 
 void hello_complete(hello_t *hello, sp_protocol_t version) {
-  static const uint16_t groups[] = {0x001d}, sigalgs[] = {0x0403, 0x0804, 0x0401};
+  static const uint16_t groups[] = {0x001d, 0x0017}, sigalgs[] = {0x0403, 0x0804, 0x0401};
   const uint16_t versions[] = {(uint16_t)version};
   uint8_t share[2 + 4 + 32] = {0, 36, 0, 0x1d, 0, 32, 9}; /* the point 9: anybody's */
   hello_suite(hello, 0x1301);
   hello_suite(hello, 0xc02b);
   hello_suite(hello, 0xc02f);
   hello_list(hello, 43, 1, versions, 1);
-  hello_list(hello, 10, 2, groups, 1);
+  hello_list(hello, 10, 2, groups, version == SP_TLS1_2 ? 2 : 1); /* that of a certificate */
   hello_list(hello, 13, 2, sigalgs, 3);
   if (version == SP_TLS1_3)
     hello_extension(hello, 51, share, sizeof share);
