@@ -5,6 +5,8 @@
  *     load echo PORT BYTES CHUNK     BYTES in records of CHUNK bytes each, sent and read back
  *     load idle PORT COUNT           COUNT connections that echo 1 KB each, say "ready" and then
  *                                    are held until the input ends
+ *     load storm PORT COUNT TIMES    COUNT handshakes at once, ten times a second, so many TIMES;
+ *                                    where the former are not done yet, a burst is left out
  *
  * The server echoes; on 127.0.0.1. The certificate is not looked at. Prints what was done.
  */
@@ -18,7 +20,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -188,9 +192,75 @@ static void run_idle(long count) {
     ;
 }
 
+/* -- storm ------------------------------------------------------------------------------------- */
+
+#define BURST_EVERY 100 /* milliseconds */
+
+static struct {
+  SSL **all; /* NULL: free */
+  long size, live, done, bursts;
+} storm;
+
+static long long milliseconds(void) {
+  struct timespec time;
+  (void)clock_gettime(CLOCK_MONOTONIC, &time);
+  return (long long)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static void start_one(int epoll, long i) {
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)i};
+  int fd = connected_socket(); /* on the loopback at once */
+  SSL *ssl = SSL_new(ctx);
+  if (!ssl || !SSL_set_fd(ssl, fd) || fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ||
+      epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+    fail("no more connections");
+  storm.all[i] = ssl;
+  storm.live++;
+  (void)SSL_connect(ssl);
+}
+
+static void go_on(long i) {
+  SSL *ssl = storm.all[i];
+  int result = SSL_connect(ssl);
+  if (result != 1 && SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ)
+    return;
+  if (result != 1)
+    fail("a handshake failed");
+  close_connection(ssl);
+  storm.all[i] = NULL;
+  storm.live--;
+  storm.done++;
+}
+
+static void run_storm(long count, long times) {
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  struct epoll_event events[64];
+  long long due = milliseconds();
+  storm.size = count;
+  storm.all = calloc((size_t)count, sizeof(SSL *));
+  for (long i = 0; i < times || storm.live;) {
+    long long left = due - milliseconds();
+    if (i < times && left <= 0) {
+      due += BURST_EVERY;
+      i++;
+      storm.bursts += !storm.live;
+      for (long k = 0; k < count && storm.live == k; k++)
+        start_one(epoll, k);
+      continue;
+    }
+    int n = epoll_wait(epoll, events, 64, i < times ? (int)left : 10000);
+    if (n == 0 && i >= times)
+      fail("the server does not answer");
+    for (int k = 0; k < n; k++)
+      go_on((long)events[k].data.u64);
+  }
+  (void)printf("%ld handshakes in %ld bursts\n", storm.done, storm.bursts);
+}
+
 int main(int argc, char **argv) {
   if (argc < 4)
-    fail("usage: load handshake PORT COUNT | echo PORT BYTES CHUNK | idle PORT COUNT");
+    fail("usage: load handshake PORT COUNT | echo PORT BYTES CHUNK | idle PORT COUNT | "
+         "storm PORT COUNT TIMES");
   (void)signal(SIGPIPE, SIG_IGN);
   port = atoi(argv[2]);
   ctx = SSL_CTX_new(TLS_client_method());
@@ -210,6 +280,8 @@ int main(int argc, char **argv) {
     run_idle(atol(argv[3]));
   else if (!strcmp(argv[1], "echo") && argc == 5)
     run_echo(strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
+  else if (!strcmp(argv[1], "storm") && argc == 5)
+    run_storm(atol(argv[3]), atol(argv[4]));
   else
     fail("unknown load %s", argv[1]);
   return 0;

@@ -305,8 +305,8 @@ typedef struct sp_options {
   sp_choice_t ipv6_only;   /* default no: :: also takes IPv4 */
   sp_choice_t reuse_port;  /* SO_REUSEPORT: several processes, one port. Default: no */
   size_t max_connections;  /* above it a newcomer is closed at once; 0: no limit (seed) */
-  int accepts_per_turn;    /* of the loop; default 8 */
-  int handshakes_per_turn; /* default 4 */
+  int accepts_per_turn;    /* of the loop; default 4 */
+  int handshakes_per_turn; /* default 1 */
 } sp_options_t;
 
 /* Records for `key_records`: below 2^24.5, with some to spare for what is not counted. */

@@ -34,14 +34,15 @@ bool sp__stream_is_away(const sp_stream_t *stream) {
 static unsigned limit;
 static uv_once_t once = UV_ONCE_INIT;
 
-/* As many as can run, and as many again that are ready when one is done. libuv makes four threads
- * unless this variable says otherwise, also where there are fewer processors. */
+/* Where there are processors to spare, as many as there are threads (libuv makes four unless this
+ * variable says otherwise) and as many again that are ready when one is done; else no more than can
+ * run, or the loop itself would have to wait among them. */
 static void find_limit(void) {
   const char *text = getenv("UV_THREADPOOL_SIZE");
-  int threads = text ? atoi(text) : 4;
+  int number = text ? atoi(text) : 4;
+  unsigned threads = number < 1 ? 1 : (unsigned)number;
   unsigned processors = uv_available_parallelism();
-  unsigned running = threads < 1 ? 1 : (unsigned)threads;
-  limit = 2 * (running < processors ? running : processors);
+  limit = processors > threads ? 2 * threads : processors;
 }
 
 unsigned sp__workers_limit(void) {
