@@ -459,6 +459,48 @@ try_proxy() {
   stop proxy "$proxy"
 }
 
+# served NAME: what a crew of workers said at its end; sets `sum`, and checks that none was idle.
+served() {
+  local line clean=no number
+  sum=0
+  while read -r -t "$patience" -u "$said" line; do
+    case $line in
+    "worker "*" served 0") fail "$1: a worker without clients: $line" ;;
+    "worker "*" served "*) number=${line##* } sum=$((sum + number)) ;;
+    stopped) clean=yes ;;
+    esac
+  done
+  [ $clean = yes ] || fail_with "$1 did not stop cleanly" "$1.err"
+}
+
+# Real clients, spread over threads, and over processes that share a port.
+try_workers() {
+  local i crew_port first first_said first_sum
+  local crew=("$examples/workers" 0 server-key.pem server-cert.pem 2)
+  expect_status "workers without arguments" 2 example workers
+  expect "workers without arguments" "^usage: workers " err
+  serve workers "${crew[@]}"
+  crew_port=$port first=$pid first_said=$said
+  for i in {1..30}; do
+    expect_status "client $i of the workers" 0 example client localhost "$crew_port" server-cert.pem <small
+    cmp -s out small || fail_with "client $i of the workers: another answer" out err workers.err
+  done
+  crew[1]=$crew_port
+  serve workers-again "${crew[@]}"
+  [ "$port" -eq "$crew_port" ] || fail "two crews of workers: two ports"
+  for i in {31..70}; do
+    expect_status "client $i of both crews" 0 example client localhost "$crew_port" server-cert.pem <small
+  done
+  kill -TERM "$pid"
+  served workers-again
+  first_sum=$sum
+  said=$first_said
+  kill -TERM "$first"
+  served workers
+  [ $((sum + first_sum)) -eq 70 ] || fail "workers: $sum and $first_sum clients, not 70"
+  expect_not workers 'ERROR: [A-Za-z]+Sanitizer|runtime error:' workers.err
+}
+
 try_pair_in_memory() {
   expect_status pair-in-memory 0 example pair-in-memory server-key.pem server-cert.pem
   expect pair-in-memory '^client -> server: [0-9]+ bytes$' out
@@ -529,5 +571,6 @@ try_staple
 try_starttls
 try_proxy
 try_reload_server
+try_workers
 try_silence
 exit $failed
