@@ -1,5 +1,6 @@
-/* A13 two loops in two threads share the contexts: a server in each, and clients that cross over.
- * Nothing else is shared. To be run under ThreadSanitizer too. */
+/* A13 two loops in two threads share the contexts: a server in each, and clients that cross over,
+ * with tickets from either; contexts by name; and contexts that are exchanged meanwhile. Nothing
+ * else is shared. To be run under ThreadSanitizer too. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -7,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -33,6 +35,11 @@ typedef struct worker {
   uv_timer_t watchdog;
   sp_server_t *server;
   sp_context_t *server_context, *client_context;
+  sp_context_t *named, *spare; /* for other.example; takes turns with server_context */
+  sp_choice_t by_workers;
+  uint8_t session[8192]; /* the last one of this thread's clients */
+  size_t session_size;
+  unsigned resumed;
   uv_barrier_t *ready, *done;
   _Atomic int port;
   struct worker *other;
@@ -74,18 +81,41 @@ static void on_close(sp_stream_t *stream) {
     start_clients(worker);
 }
 
+static void on_session(sp_stream_t *stream, const void *bytes, size_t n) {
+  worker_t *worker = ((client_t *)sp_stream_data(stream))->worker;
+  if (n > sizeof worker->session ||
+      strcmp(sp_pair_server_name(sp_stream_pair(stream)), "localhost"))
+    return;
+  memcpy(worker->session, bytes, n);
+  worker->session_size = n;
+}
+
 static void on_secure(sp_stream_t *stream, int status) {
   static const uint8_t bytes[BYTES];
   insist(status == 0, sp_stream_error(stream)->text);
+  worker_t *worker = ((client_t *)sp_stream_data(stream))->worker;
+  worker->resumed += sp_pair_is_resumed(sp_stream_pair(stream));
   insist(sp_stream_send(stream, bytes, sizeof bytes) >= 0, "send");
 }
 
+/* Each round, and by both threads: tickets of the one are worth as much with the other. */
+static void exchange_context(worker_t *worker) {
+  sp_context_t *next = worker->rounds % 2 ? worker->server_context : worker->spare;
+  insist(sp_server_set_context(worker->server, next) == 0, "set_context");
+  insist(sp_server_add_context(worker->server, "other.example",
+                               worker->rounds % 3 ? worker->named : NULL) == 0,
+         "remove a name");
+  insist(sp_server_add_context(worker->server, "other.example", worker->named) == 0, "add a name");
+}
+
 static void start_clients(worker_t *worker) {
-  static const sp_stream_events_t events = {.data = on_data, .close = on_close};
+  static const sp_stream_events_t events = {
+      .data = on_data, .session = on_session, .close = on_close};
   if (!worker->rounds--) {
     uv_stop(&worker->loop);
     return;
   }
+  exchange_context(worker);
   for (int i = 0; i < ABREAST; i++) {
     client_t *client = calloc(1, sizeof *client);
     sp_stream_t *stream;
@@ -94,7 +124,10 @@ static void start_clients(worker_t *worker) {
     int port = i % 2 ? worker->port : worker->other->port;
     insist(sp_connect(&stream, &worker->loop, on_secure, &why,
                       SP_OPTIONS(.context = worker->client_context, .host = "127.0.0.1",
-                                 .port = port)) == 0,
+                                 .port = port, .handshake_workers = worker->by_workers,
+                                 .server_name = i ? "localhost" : "other.example",
+                                 .session = i ? worker->session : NULL,
+                                 .session_size = i ? worker->session_size : 0)) == 0,
            why.text);
     sp_stream_on(stream, &events, client);
     worker->live++;
@@ -104,8 +137,10 @@ static void start_clients(worker_t *worker) {
 static void open_server(worker_t *worker) {
   sp_error_t why;
   insist(sp_server_new(&worker->server, &worker->loop, on_served, &why,
-                       SP_OPTIONS(.context = worker->server_context)) == 0,
+                       SP_OPTIONS(.context = worker->server_context,
+                                  .handshake_workers = worker->by_workers)) == 0,
          why.text);
+  insist(sp_server_add_context(worker->server, "other.example", worker->named) == 0, "add a name");
   insist(sp_server_listen(worker->server, "127.0.0.1", 0, &why) == 0, why.text);
   worker->port = sp_server_port(worker->server);
 }
@@ -144,15 +179,23 @@ static void run(void *data) {
   insist(uv_loop_close(&worker->loop) == 0, "something was left on the loop");
   sp_context_release(worker->server_context); /* the thread's own references */
   sp_context_release(worker->client_context);
+  sp_context_release(worker->named);
+  sp_context_release(worker->spare);
 }
 
-static void test_two_loops_share_contexts(void **state) {
-  (void)state;
+static sp_context_t *server_of(const pki_t *pki) {
+  static const uint8_t keys[48] = {1};
+  return context_made(SP_OPTIONS(.key = pki->key_pem, .cert = pki->cert_pem, .ticket_keys = keys,
+                                 .ticket_keys_size = sizeof keys));
+}
+
+static void share_contexts(sp_choice_t by_workers) {
   worker_t workers[THREADS];
   uv_barrier_t ready, done;
   const pki_set_t *pki = pki_default();
-  sp_context_t *server =
-      context_made(SP_OPTIONS(.key = pki->server->key_pem, .cert = pki->server->cert_pem));
+  const pki_t *other = PKI_MAKE(pki->root, .cn = "other", .dns = PKI_LIST("other.example"));
+  sp_context_t *server = server_of(pki->server), *spare = server_of(pki->server);
+  sp_context_t *named = server_of(other);
   sp_context_t *client = context_made(SP_OPTIONS(.ca = SP_LIST(pki->root->cert_pem)));
   int fds = stage_count_fds();
   uv_barrier_init(&ready, THREADS);
@@ -163,18 +206,36 @@ static void test_two_loops_share_contexts(void **state) {
                             .rounds = ROUNDS,
                             .server_context = sp_context_retain(server),
                             .client_context = sp_context_retain(client),
+                            .named = sp_context_retain(named),
+                            .spare = sp_context_retain(spare),
+                            .by_workers = by_workers,
                             .other = &workers[(i + 1) % THREADS]};
   for (int i = 0; i < THREADS; i++)
     assert_int_equal(uv_thread_create(&workers[i].thread, run, &workers[i]), 0);
   sp_context_release(server); /* while they work */
   sp_context_release(client);
+  sp_context_release(named);
+  sp_context_release(spare);
   for (int i = 0; i < THREADS; i++)
     uv_thread_join(&workers[i].thread);
-  for (int i = 0; i < THREADS; i++)
+  for (int i = 0; i < THREADS; i++) {
     assert_int_equal(workers[i].over, ROUNDS * ABREAST);
+    assert_in_range(workers[i].resumed, ROUNDS, ROUNDS * ABREAST);
+  }
   uv_barrier_destroy(&ready);
   uv_barrier_destroy(&done);
   assert_in_range(stage_count_fds(), fds, fds + 2); /* libuv's own pipe for signals stays */
+}
+
+static void test_two_loops_share_contexts(void **state) {
+  (void)state;
+  share_contexts(SP_NO);
+}
+
+/* The same, each handshake on one of libuv's threads, which both loops share. */
+static void test_two_loops_share_workers(void **state) {
+  (void)state;
+  share_contexts(SP_YES);
 }
 
 /* Loops come and go in many threads at once: the register of loops is the only thing they share. */
@@ -219,6 +280,7 @@ static void test_loops_come_and_go(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_two_loops_share_contexts),
+      cmocka_unit_test(test_two_loops_share_workers),
       cmocka_unit_test(test_loops_come_and_go),
   };
   return cmocka_run_group_tests_name("threads", tests, NULL, NULL);
