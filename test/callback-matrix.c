@@ -32,9 +32,10 @@ typedef struct row {
   int event;                   /* a fixture_event_t of the subject; -1: see hook, done, drop */
   void (*begin)(play_t *play); /* when both ends are secure; NULL: nothing */
   hook_t hook;
-  bool lives;  /* the connection goes on after the callback */
-  bool second; /* a second connection, whose end on the subject's side is what it is piped to */
-  bool drops;  /* the server takes one connection only */
+  bool lives;   /* the connection goes on after the callback */
+  bool second;  /* a second connection, whose end on the subject's side is what it is piped to */
+  bool drops;   /* the server takes one connection only */
+  bool workers; /* handshakes on worker threads */
 } row_t;
 
 typedef struct action {
@@ -363,6 +364,11 @@ static const row_t rows[] = {
     {"server_name", -1, .hook = HOOK_NAME, .lives = true},
     {"alpn", -1, .hook = HOOK_ALPN, .lives = true},
     {"sign", -1, .hook = HOOK_SIGN, .lives = true},
+    {"secure by workers", ON_SECURE, .lives = true, .workers = true},
+    {"data by workers", ON_DATA, .begin = peer_sends, .lives = true, .workers = true},
+    {"close by workers", ON_CLOSE, .begin = peer_ends, .workers = true},
+    {"client_hello by workers", -1, .hook = HOOK_HELLO, .lives = true, .workers = true},
+    {"server_name by workers", -1, .hook = HOOK_NAME, .lives = true, .workers = true},
 };
 
 /* -- hooks ------------------------------------------------------------------------------------ */
@@ -469,9 +475,12 @@ static void make_contexts(play_t *play, sp_protocol_t version) {
 
 static void react(actor_t *actor, fixture_event_t event, int status);
 
+static sp_choice_t choice(const play_t *play) { return play->row->workers ? SP_YES : SP_NO; }
+
 static actor_t *connect_one(play_t *play) {
   actor_t *client = fixture_connect(play->f, SP_OPTIONS(.host = "127.0.0.1", .port = play->f->port,
                                                         .context = play->client_context,
+                                                        .handshake_workers = choice(play),
                                                         .server_name = "localhost"));
   client->react = react;
   return client;
@@ -611,7 +620,8 @@ static void run(const row_t *row, const action_t *action, sp_role_t role, sp_pro
   play->f->done = is_done;
   make_contexts(play, version);
   fixture_serve(play->f,
-                SP_OPTIONS(.context = play->server_context, .max_connections = row->drops));
+                SP_OPTIONS(.context = play->server_context, .handshake_workers = choice(play),
+                           .max_connections = row->drops));
   sp_server_on_drop(play->f->server, on_drop);
   play->client = connect_one(play);
   uv_idle_init(&play->f->loop, &play->idle);
@@ -631,12 +641,19 @@ static bool is_wanted(const char *name, const char *what) {
   return !only || !strcmp(only, what);
 }
 
+/* Of two handshakes that workers do at once either may be done first: then it is not clear who
+ * belongs to whom. */
+static bool is_clear(const row_t *row, const action_t *action) {
+  return !row->workers || !row->hook || action->act != connect_anew;
+}
+
 /* ROW=data ACTION=end VERBOSE=1: only these, and tell. */
 static void run_row(const row_t *row) {
   for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
     for (int role = SP_CLIENT; role <= SP_SERVER; role++)
       for (int version = SP_TLS1_2; version <= SP_TLS1_3; version++) {
-        if (!is_wanted("ROW", row->name) || !is_wanted("ACTION", actions[i].name))
+        if (!is_clear(row, &actions[i]) || !is_wanted("ROW", row->name) ||
+            !is_wanted("ACTION", actions[i].name))
           continue;
         if (getenv("VERBOSE"))
           print_message("%s: %s, %s, TLS 1.%d\n", row->name, actions[i].name,
