@@ -408,6 +408,12 @@ static void ask_pair(sp_pair_t *pair) {
   assert_int_equal(sp_pair_set_max_fragment(pair, 1024), SP_EOPTION);
   assert_int_equal(sp_pair_export_key(pair, room, 8, "EXPORTER", NULL, 0), SP_EOPTION);
   assert_int_equal(sp_pair_update_key(pair, false), SP_EOPTION);
+  assert_int_equal(sp_pair_renegotiate(pair), SP_EOPTION);
+  assert_int_equal(sp_pair_request_certificate(pair), SP_EOPTION);
+  assert_int_equal(sp_pair_channel_binding(pair, SP_TLS_UNIQUE, room, sizeof room, NULL),
+                   SP_EOPTION);
+  sp_pair_disable_renegotiation(pair);
+  assert_int_equal(sp_pair_staple_status(pair, NULL), SP_STAPLE_NONE);
   assert_int_equal(sp_pair_fingerprint(pair, room, sizeof room), SP_EOPTION);
   assert_int_equal(sp_pair_resume(pair, 0), SP_EOPTION);
   assert_int_equal(sp_pair_use_protocol(pair, "a", 1), SP_EOPTION);

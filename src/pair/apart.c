@@ -96,6 +96,8 @@ static void ask(sp_pair_t *pair) {
 bool sp__pair_return(sp_pair_t *pair) {
   bool asks = pair->apart->asks;
   pair->apart->away = false;
+  if (pair->apart->forbids_renegotiation)
+    sp_pair_disable_renegotiation(pair);
   pair->busy = true; /* what is told may not enter it */
   tell_news(pair);
   pair->busy = false;

@@ -117,6 +117,8 @@ static int make(sp_pair_t *pair, sp_binding_t type, void *room, sp_error_t *why)
 
 int sp_pair_channel_binding(sp_pair_t *pair, sp_binding_t type, void *room, size_t size,
                             sp_error_t *why) {
+  if (sp__pair_is_away(pair))
+    return sp__fail(why, SP_EOPTION, SP_US, "a channel binding needs a secure connection");
   if (pair->busy)
     return sp__fail(why, SP_EREENTRY, SP_US, "no channel binding is known within a hook");
   if (pair->error || !pair->secure)

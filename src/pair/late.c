@@ -20,6 +20,8 @@ static int ask(sp_pair_t *pair) {
 }
 
 int sp_pair_request_certificate(sp_pair_t *pair) {
+  if (sp__pair_is_away(pair))
+    return SP_EOPTION;
   int status = sp__pair_enter(pair);
   if (status < 0)
     return status;

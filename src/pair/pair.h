@@ -43,6 +43,7 @@ typedef struct sp__apart {
   uint64_t bytes_in, bytes_out;   /* when it left */
   bool away;                      /* nobody but that thread may touch the pair's inside */
   bool asks;                      /* the engine stopped because somebody has to be asked */
+  bool forbids_renegotiation;     /* the program does, meanwhile */
 } sp__apart_t;
 
 typedef struct sp__pair_hooks {

@@ -132,6 +132,8 @@ static int begin(sp_pair_t *pair) {
 }
 
 int sp_pair_renegotiate(sp_pair_t *pair) {
+  if (sp__pair_is_away(pair))
+    return SP_EOPTION;
   int status = sp__pair_enter(pair);
   if (status < 0)
     return status;
@@ -142,5 +144,9 @@ int sp_pair_renegotiate(sp_pair_t *pair) {
 }
 
 void sp_pair_disable_renegotiation(sp_pair_t *pair) {
+  if (sp__pair_is_away(pair)) {
+    pair->apart->forbids_renegotiation = true; /* when it is back */
+    return;
+  }
   SSL_set_options(pair->ssl, SSL_OP_NO_RENEGOTIATION);
 }
