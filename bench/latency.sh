@@ -55,7 +55,7 @@ serve() {
   else
     how="$(real_time 5)$(pinned 0)"
   fi
-  rm -f "$work/input"
+  rm -f "$work/input" "$work/port"
   mkfifo "$work/input"
   # shellcheck disable=SC2086 # words
   LD_PRELOAD=$work/cubic.so $how "$work/server" "$work/key.pem" "$work/cert.pem" "$@" \
