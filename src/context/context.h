@@ -61,6 +61,8 @@ typedef struct sp__handler {
   /* of the context that it began with: OpenSSL, too, stays with its keys when another one is chosen
    */
   sp__tickets_t *(*tickets)(const SSL *ssl);
+  int (*ticket_made)(SSL *ssl); /* as SSL_CTX_generate_session_ticket_fn */
+  bool (*ticket_fits)(SSL *ssl, SSL_SESSION *session);
 } sp__handler_t;
 
 /* The options as this version of the library knows them, whatever version the caller was compiled

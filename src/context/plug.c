@@ -29,6 +29,24 @@ static int on_staple(SSL *ssl, void *unused) {
   return handler && handler->staple ? handler->staple(ssl) : SSL_TLSEXT_ERR_NOACK;
 }
 
+static int on_ticket_made(SSL *ssl, void *unused) {
+  (void)unused;
+  const sp__handler_t *handler = handler_of(ssl);
+  return handler && handler->ticket_made ? handler->ticket_made(ssl) : 1;
+}
+
+/* What OpenSSL would do, but for a ticket that does not fit: a full handshake and a new one. */
+static SSL_TICKET_RETURN on_ticket_opened(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+                                          size_t n, SSL_TICKET_STATUS status, void *unused) {
+  (void)name, (void)n, (void)unused;
+  const sp__handler_t *handler = handler_of(ssl);
+  if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+    return SSL_TICKET_RETURN_IGNORE_RENEW;
+  if (handler && handler->ticket_fits && !handler->ticket_fits(ssl, session))
+    return SSL_TICKET_RETURN_IGNORE_RENEW;
+  return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 /* Nothing is kept inside of OpenSSL. A client's sessions cost nothing until a hook takes them; a
  * server gives session ids to clients without tickets only when somebody keeps the sessions. */
 void sp__plug(const sp_context_t *context) {
@@ -39,6 +57,7 @@ void sp__plug(const sp_context_t *context) {
   SSL_CTX_set_session_cache_mode(ctx, mode);
   SSL_CTX_sess_set_new_cb(ctx, on_session_new);
   SSL_CTX_sess_set_get_cb(ctx, on_session_get);
+  SSL_CTX_set_session_ticket_cb(ctx, on_ticket_made, on_ticket_opened, NULL);
   SSL_CTX_set_tlsext_status_cb(ctx, on_staple);
   if (context->logs_keys)
     SSL_CTX_set_keylog_callback(ctx, on_keylog);

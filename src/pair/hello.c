@@ -12,9 +12,7 @@
 #include "pair/offer.h"
 #include "pair/pair.h"
 
-/* The host_name of a server_name extension (RFC 6066 3), *size 0 if there is none.
- * Below 0: malformed. */
-static int hello_name(SSL *ssl, const uint8_t **name, size_t *size) {
+int sp__hello_name(SSL *ssl, const uint8_t **name, size_t *size) {
   const unsigned char *p;
   size_t n;
   *name = NULL;
@@ -85,7 +83,7 @@ static int hello_numbers(SSL *ssl, unsigned type, size_t prefix, const uint8_t *
 static int read_hello(SSL *ssl, sp_client_hello_t *hello) {
   const uint8_t *name;
   char room[256];
-  if (hello_name(ssl, &name, &hello->server_name_size) < 0 ||
+  if (sp__hello_name(ssl, &name, &hello->server_name_size) < 0 ||
       hello_protocols(ssl, &hello->protocols, &hello->protocols_size) < 0 ||
       hello_numbers(ssl, TLSEXT_TYPE_supported_versions, 1, &hello->versions,
                     &hello->versions_size) < 0 ||
@@ -139,7 +137,7 @@ static int ask_name(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
   char room[256];
   if (!hooks->server_name && !pair->lookup)
     return 0;
-  if (hello_name(pair->ssl, &name, &size) < 0)
+  if (sp__hello_name(pair->ssl, &name, &size) < 0)
     return SP_EPROTOCOL;
   if (!host_name(room, name, size))
     return 0;
@@ -214,7 +212,7 @@ static int refuse_name(sp_pair_t *pair, int *alert) {
   const uint8_t *name;
   size_t size = 0;
   char room[256], text[400] = "the client names no server (SNI), which this one insists on";
-  bool is_malformed = hello_name(pair->ssl, &name, &size) < 0;
+  bool is_malformed = sp__hello_name(pair->ssl, &name, &size) < 0;
   if (!is_malformed && host_name(room, name, size))
     (void)snprintf(text, sizeof text, "no server of the name %s is served here", room);
   else if (is_malformed || size)

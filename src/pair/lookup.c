@@ -33,14 +33,16 @@ void sp__pair_keep_store(sp_pair_t *pair) {
     SSL_clear_options(pair->ssl, SSL_OP_NO_TICKET);
 }
 
-/* Another policy has other places, so that it does not even take away what it cannot use. */
-static bool find_place(const sp_pair_t *pair, const uint8_t *id, size_t n,
+/* Another policy and another name have other places, so that what they cannot use is not even taken
+ * away. */
+static bool find_place(const sp_pair_t *pair, const uint8_t *name, const uint8_t *id, size_t n,
                        uint8_t place[SP__PLACE_SIZE]) {
   const sp_context_t *context = pair->context;
   EVP_MD_CTX *hash = EVP_MD_CTX_new();
   bool fine = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) &&
               EVP_DigestUpdate(hash, context->session_name, sizeof context->session_name) &&
-              EVP_DigestUpdate(hash, id, n) && EVP_DigestFinal_ex(hash, place, NULL);
+              EVP_DigestUpdate(hash, name, SP__NAME_DIGEST) && EVP_DigestUpdate(hash, id, n) &&
+              EVP_DigestFinal_ex(hash, place, NULL);
   EVP_MD_CTX_free(hash);
   return fine;
 }
@@ -123,7 +125,8 @@ int sp__pair_look_up(sp_pair_t *pair, const uint8_t *id, size_t n, bool once) {
   if (!lookup)
     return 0;
   *lookup = (sp__lookup_t){.query.answered = on_answered, .pair = pair, .once = once};
-  if (!find_place(pair, id, n, lookup->place)) {
+  uint8_t name[SP__NAME_DIGEST];
+  if (!sp__pair_asked_name(pair->ssl, name) || !find_place(pair, name, id, n, lookup->place)) {
     sp__free(lookup);
     return 0;
   }
@@ -152,13 +155,14 @@ static void put(const sp_pair_t *pair, const SSL_SESSION *session, uint8_t *der,
 /* Whatever fails, the client's next handshake is just a full one. */
 void sp__pair_shelve(sp_pair_t *pair, void *what) {
   const SSL_SESSION *session = what;
-  uint8_t place[SP__PLACE_SIZE];
+  uint8_t place[SP__PLACE_SIZE], name[SP__NAME_DIGEST];
   unsigned id_size;
   const uint8_t *id = SSL_SESSION_get_id(session, &id_size);
   int n = SSL_SESSION_is_resumable(session) ? i2d_SSL_SESSION(session, NULL) : 0;
   if (SSL_get_verify_result(pair->ssl) != X509_V_OK) /* a refusal is not for keeping */
     return;
-  if (n <= 0 || (unsigned)n > MOST || !find_place(pair, id, id_size, place))
+  if (n <= 0 || (unsigned)n > MOST || !sp__pair_served_name(pair->ssl, name) ||
+      !find_place(pair, name, id, id_size, place))
     return;
   uint8_t *block = sp__secret_alloc(2 * (size_t)n + SP__SEAL_EXTRA);
   if (block)

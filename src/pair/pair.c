@@ -22,6 +22,8 @@ static const sp__handler_t handler = {
     .session_get = sp__pair_session_get,
     .staple = sp__pair_staple,
     .tickets = sp__pair_tickets,
+    .ticket_made = sp__pair_ticket_made,
+    .ticket_fits = sp__pair_ticket_fits,
 };
 
 /* Looking is much cheaper than clearing, which writes to all of the queue. */

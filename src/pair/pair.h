@@ -228,12 +228,23 @@ long sp__x509_weakness(X509 *x509, bool is_leaf);
 bool sp__pair_object(sp_pair_t *pair, const sp_error_t *made);
 
 /* hello.c */
+/* The host_name of a server_name extension (RFC 6066 3), *size 0 if there is none. Below 0: it is
+ * malformed. While the first message is looked at. */
+int sp__hello_name(SSL *ssl, const uint8_t **name, size_t *size);
 bool sp__pair_can_answer_hello(const sp_pair_t *pair);
 void sp__pair_note_hello(sp_pair_t *pair, const uint8_t *message, size_t n); /* for the hooks */
 int sp__pair_hello(SSL *ssl, int *alert);
 int sp__pair_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_size,
                   const unsigned char *in, unsigned in_size);
 sp__tickets_t *sp__pair_tickets(const SSL *ssl);
+
+/* ticket.c: the name that a session is for: as the client asks now, as it was served; into a
+ * ticket, and whether one is for the name that is asked for. */
+#define SP__NAME_DIGEST 16
+bool sp__pair_asked_name(SSL *ssl, uint8_t room[SP__NAME_DIGEST]);
+bool sp__pair_served_name(const SSL *ssl, uint8_t room[SP__NAME_DIGEST]);
+int sp__pair_ticket_made(SSL *ssl);
+bool sp__pair_ticket_fits(SSL *ssl, SSL_SESSION *session);
 
 /* sign.c */
 int sp__pair_sign(void *pair, uint16_t scheme, const uint8_t *message, size_t n, uint8_t *signature,

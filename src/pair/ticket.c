@@ -1,0 +1,50 @@
+/*
+ * Which name a session was made for (RFC 6066 3: it is not resumed under another one). OpenSSL
+ * forgets the name, because whether to serve it is decided by our hooks: so a digest of it lies in
+ * the ticket, and in what names a session in a store.
+ */
+#include <openssl/evp.h>
+
+#include "pair/lookup.h"
+
+static bool digest(const uint8_t *name, size_t n, uint8_t room[SP__NAME_DIGEST]) {
+  uint8_t text[256], whole[EVP_MAX_MD_SIZE];
+  if (n > sizeof text)
+    n = 0; /* no host name, which counts as none */
+  if (n && name[n - 1] == '.')
+    n--;
+  for (size_t i = 0; i < n; i++)
+    text[i] = name[i] >= 'A' && name[i] <= 'Z' ? (uint8_t)(name[i] + 32) : name[i];
+  bool fine = EVP_Digest(text, n, whole, NULL, EVP_sha256(), NULL);
+  memcpy(room, whole, fine ? SP__NAME_DIGEST : 0);
+  return fine;
+}
+
+bool sp__pair_asked_name(SSL *ssl, uint8_t room[SP__NAME_DIGEST]) {
+  const uint8_t *name;
+  size_t n;
+  return sp__hello_name(ssl, &name, &n) == 0 && digest(name, n, room);
+}
+
+bool sp__pair_served_name(const SSL *ssl, uint8_t room[SP__NAME_DIGEST]) {
+  const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  return digest((const uint8_t *)name, name ? strlen(name) : 0, room);
+}
+
+/* A session that was resumed has it already. */
+int sp__pair_ticket_made(SSL *ssl) {
+  uint8_t name[SP__NAME_DIGEST];
+  if (!SSL_session_reused(ssl) && sp__pair_served_name(ssl, name))
+    (void)SSL_SESSION_set1_ticket_appdata(SSL_get0_session(ssl), name, sizeof name);
+  return 1;
+}
+
+/* One that does not say, from a server of Node's with the same keys, is taken as Node takes it. */
+bool sp__pair_ticket_fits(SSL *ssl, SSL_SESSION *session) {
+  uint8_t name[SP__NAME_DIGEST];
+  void *own;
+  size_t n;
+  if (!SSL_SESSION_get0_ticket_appdata(session, &own, &n) || !n)
+    return true;
+  return n == sizeof name && sp__pair_asked_name(ssl, name) && !memcmp(own, name, n);
+}

@@ -1,0 +1,293 @@
+/*
+ * Tickets that clients bring back to a server, by a client that checks nothing itself: flipped,
+ * cut, of another key, expired, for another name, of 64 KiB (W25); and sessions that were made
+ * without the certificate that is asked for now (W26). Each is a full handshake, never worse.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <openssl/ssl.h>
+
+#include <securepair/pair.h>
+
+#include "support/clock.h"
+#include "support/contexts.h"
+#include "support/pki.h"
+
+static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+#define EACH_VERSION(v) for (const int *v = versions; v < versions + 2; v++)
+
+/* -- a client of OpenSSL ----------------------------------------------------------------------- */
+
+static SSL_SESSION *newest;
+
+static int on_session(SSL *ssl, SSL_SESSION *session) {
+  (void)ssl;
+  SSL_SESSION_free(newest);
+  newest = session;
+  return 1;
+}
+
+static SSL_CTX *client_of(int version) {
+  SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_min_proto_version(ctx, version);
+  SSL_CTX_set_max_proto_version(ctx, version);
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_set_timeout(ctx, 1000000);
+  SSL_CTX_sess_set_new_cb(ctx, on_session);
+  return ctx;
+}
+
+static void to_pair(BIO *from, sp_pair_t *pair) {
+  uint8_t bytes[70000];
+  int n = BIO_read(from, bytes, sizeof bytes);
+  if (n <= 0)
+    return;
+  assert_int_equal(sp_pair_encrypted_in(pair, bytes, (size_t)n), 0);
+  assert_int_equal(sp_pair_encrypted_release(pair), 0);
+}
+
+static void from_pair(sp_pair_t *pair, BIO *to) {
+  const void *bytes;
+  size_t n;
+  while ((n = sp_pair_encrypted_out(pair, &bytes)) > 0) {
+    assert_int_equal(BIO_write(to, bytes, (int)n), (int)n);
+    sp_pair_encrypted_sent(pair, n);
+  }
+}
+
+typedef struct visit {
+  bool resumed, authorized;
+} visit_t;
+
+/* A whole handshake, which has to go well. `newest` has what comes of it. */
+static visit_t visit_as(SSL_CTX *client, sp_context_t *server, SSL_SESSION *session,
+                        const char *name) {
+  sp_pair_t *pair;
+  SSL *ssl = SSL_new(client);
+  BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+  BIO_set_mem_eof_return(in, -1);
+  SSL_set_bio(ssl, in, out);
+  SSL_set_connect_state(ssl);
+  SSL_set_tlsext_host_name(ssl, name);
+  if (session)
+    assert_true(SSL_set_session(ssl, session));
+  assert_int_equal(sp_pair_new(&pair, server, SP_SERVER, NULL, false, NULL), 0);
+  for (int i = 0; i < 8; i++) {
+    uint8_t room[10];
+    (void)SSL_read(ssl, room, sizeof room);
+    to_pair(out, pair);
+    from_pair(pair, in);
+  }
+  assert_true(SSL_is_init_finished(ssl));
+  assert_true(sp_pair_state(pair) & SP_PAIR_SECURE);
+  visit_t visit = {SSL_session_reused(ssl), sp_pair_is_authorized(pair)};
+  assert_int_equal(sp_pair_is_resumed(pair), visit.resumed);
+  SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* leaves the session good */
+  SSL_free(ssl);
+  sp_pair_release(pair);
+  return visit;
+}
+
+static bool resumes(SSL_CTX *client, sp_context_t *server, SSL_SESSION *session) {
+  return visit_as(client, server, session, "localhost").resumed;
+}
+
+static sp_context_t *server_of(const sp_options_t *more) {
+  sp_options_t options = *more;
+  options.key = pki_default()->server->key_pem;
+  options.cert = pki_default()->server->cert_pem;
+  return context_made(&options);
+}
+
+/* The session that a first visit leaves. */
+static SSL_SESSION *first(SSL_CTX *client, sp_context_t *server) {
+  assert_false(resumes(client, server, NULL));
+  assert_non_null(newest);
+  assert_true(SSL_SESSION_up_ref(newest));
+  return newest;
+}
+
+/* -- another ticket in a session --------------------------------------------------------------- */
+
+/* The contents of a DER element at *at, which moves behind it. */
+static size_t contents(const uint8_t **at, const uint8_t **from) {
+  const uint8_t *p = *at + 1;
+  size_t n = *p++;
+  if (n & 0x80) {
+    int count = n & 0x7f;
+    for (n = 0; count--;)
+      n = n << 8 | *p++;
+  }
+  *from = p;
+  *at = p + n;
+  return n;
+}
+
+static uint8_t *put_head(uint8_t *to, uint8_t tag, size_t n) {
+  memcpy(to, (uint8_t[]){tag, 0x83, (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n}, 5);
+  return to + 5;
+}
+
+#define TICKET_TAG 0xaa /* [10], see OpenSSL's SSL_SESSION_ASN1 */
+
+/* A copy whose ticket is n bytes. */
+static SSL_SESSION *with_ticket(SSL_SESSION *session, const void *ticket, size_t n) {
+  static uint8_t der[80000], copy[160000];
+  uint8_t *end = der, *to = copy + 5;
+  assert_in_range(i2d_SSL_SESSION(session, NULL), 1, sizeof der);
+  int size = i2d_SSL_SESSION(session, &end);
+  const uint8_t *at = der, *element;
+  (void)contents(&at, &element);
+  assert_ptr_equal(at, der + size);
+  while (element < at) {
+    const uint8_t *start = element, *inside;
+    (void)contents(&element, &inside);
+    if (*start == TICKET_TAG) {
+      to = put_head(put_head(to, TICKET_TAG, n + 5), 0x04, n);
+      memcpy(to, ticket, n);
+      to += n;
+    } else {
+      memcpy(to, start, (size_t)(element - start));
+      to += element - start;
+    }
+  }
+  (void)put_head(copy, 0x30, (size_t)(to - copy) - 5);
+  const uint8_t *from = copy;
+  SSL_SESSION *made = d2i_SSL_SESSION(NULL, &from, to - copy);
+  assert_non_null(made);
+  return made;
+}
+
+static void brings(SSL_CTX *client, sp_context_t *server, SSL_SESSION *session, const void *ticket,
+                   size_t n, bool resumed) {
+  SSL_SESSION *changed = with_ticket(session, ticket, n);
+  assert_int_equal(resumes(client, server, changed), resumed);
+  SSL_SESSION_free(changed);
+}
+
+/* With tickets and with a store, whose tickets are names. */
+static void change(int version, sp_store_t *store) {
+  static uint8_t ticket[65000];
+  const unsigned char *good;
+  size_t n;
+  SSL_CTX *client = client_of(version);
+  sp_context_t *server = server_of(SP_OPTIONS(.store = store));
+  SSL_SESSION *session = first(client, server);
+  SSL_SESSION_get0_ticket(session, &good, &n);
+  assert_in_range(n, 32, 4096);
+  memcpy(ticket, good, n);
+  for (size_t i = 0; i < n; i++) {
+    ticket[i] ^= (uint8_t)(1 << i % 8);
+    brings(client, server, session, ticket, n, false);
+    ticket[i] ^= (uint8_t)(1 << i % 8);
+  }
+  for (size_t i = 1; i < n; i += i < 64 ? 1 : 13)
+    brings(client, server, session, ticket, i, false);
+  brings(client, server, session, ticket, n + 1, false);
+  brings(client, server, session, ticket, sizeof ticket, false);
+  brings(client, server, session, ticket, n, true); /* as it was */
+  SSL_SESSION_free(session);
+  SSL_CTX_free(client);
+  sp_context_release(server);
+}
+
+static void W25_a_ticket_that_was_changed(void **state) {
+  (void)state;
+  EACH_VERSION(v)
+  change(*v, NULL);
+}
+
+static void W25_a_name_that_was_changed(void **state) {
+  (void)state;
+  sp_store_t *store;
+  assert_int_equal(sp_memory_store_new(&store, 1 << 20, NULL), 0);
+  change(TLS1_3_VERSION, store);
+  sp_store_release(store);
+}
+
+static void W25_of_another_key_or_too_late(void **state) {
+  (void)state;
+  EACH_VERSION(v) {
+    SSL_CTX *client = client_of(*v);
+    sp_context_t *server = server_of(SP_OPTIONS(.session_timeout = 300));
+    sp_context_t *other = server_of(SP_OPTIONS(.host = NULL));
+    SSL_SESSION *session = first(client, server);
+    assert_false(resumes(client, other, session));
+    clock_shift(290);
+    assert_true(resumes(client, server, session));
+    clock_shift(302);
+    assert_false(resumes(client, server, session));
+    clock_shift(0);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(client);
+    sp_context_release(server);
+    sp_context_release(other);
+  }
+}
+
+/* RFC 6066 3: a session that was made for another name is not resumed. */
+static void W25_for_another_name(void **state) {
+  (void)state;
+  sp_store_t *store;
+  assert_int_equal(sp_memory_store_new(&store, 1 << 20, NULL), 0);
+  EACH_VERSION(v)
+  for (int kept = 0; kept < 2; kept++) {
+    SSL_CTX *client = client_of(*v);
+    sp_context_t *server = server_of(SP_OPTIONS(.store = kept ? store : NULL));
+    SSL_SESSION *session = first(client, server);
+    assert_false(visit_as(client, server, session, "other.test").resumed);
+    assert_false(visit_as(client, server, session, "localhost.test").resumed);
+    assert_true(visit_as(client, server, session, "LOCALHOST").resumed);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(client);
+    sp_context_release(server);
+  }
+  sp_store_release(store);
+}
+
+/* FAULTS W26: a session of a client that showed none is no way around a server that asks. */
+static void W26_made_without_a_certificate(void **state) {
+  (void)state;
+  static const uint8_t keys[48] = "name of the keys0123456789abcdefFEDCBA987654321";
+#define KEYS .ticket_keys = keys, .ticket_keys_size = sizeof keys
+  const char *root = pki_default()->root->cert_pem;
+  EACH_VERSION(v) {
+    SSL_CTX *client = client_of(*v);
+    sp_context_t *server = server_of(SP_OPTIONS(KEYS));
+    sp_context_t *asks = server_of(SP_OPTIONS(KEYS, .request_cert = SP_YES, .ca = SP_LIST(root)));
+    SSL_SESSION *session = first(client, server), *own = first(client, asks);
+    visit_t visit = visit_as(client, asks, session, "localhost");
+    assert_false(visit.resumed);
+    assert_false(visit.authorized);
+    assert_false(visit_as(client, asks, own, "localhost").authorized); /* resumed or not */
+    SSL_SESSION_free(session);
+    SSL_SESSION_free(own);
+    SSL_CTX_free(client);
+    sp_context_release(server);
+    sp_context_release(asks);
+  }
+}
+
+static int forget(void **state) {
+  (void)state;
+  SSL_SESSION_free(newest);
+  newest = NULL;
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_teardown(W25_a_ticket_that_was_changed, forget),
+      cmocka_unit_test_teardown(W25_a_name_that_was_changed, forget),
+      cmocka_unit_test_teardown(W25_of_another_key_or_too_late, forget),
+      cmocka_unit_test_teardown(W25_for_another_name, forget),
+      cmocka_unit_test_teardown(W26_made_without_a_certificate, forget),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
