@@ -482,7 +482,7 @@ static void W25_garbage_costs_a_full_handshake(void **state) {
     uint8_t *good = newest(odd, &n);
     odd->mood = LYING;
     lie(odd, &client, server, others, n_others); /* another session, well sealed */
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i += i < 48 ? 1 : 7) {
       good[i] ^= (uint8_t)(1 << i % 8);
       lie(odd, &client, server, good, n);
       good[i] ^= (uint8_t)(1 << i % 8);
