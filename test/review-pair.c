@@ -12,6 +12,7 @@
 #include "pair/pair.h"
 #include "support/contexts.h"
 #include "support/pki.h"
+#include "support/stopwatch.h"
 
 static const manner_t plainly = {0};
 
@@ -57,19 +58,26 @@ static void fill(side_t *side) {
 static void ask_for_updates(couple_t *couple) {
   for (int i = 0; i < UPDATES; i++) {
     size_t took;
-    assert_true(SSL_key_update(sp_pair_ssl(couple->client.pair), SSL_KEY_UPDATE_REQUESTED));
+    assert_int_equal(sp_pair_update_key(couple->client.pair, true), 0);
     assert_int_equal(sp_pair_cleartext_in(couple->client.pair, WORD, sizeof WORD - 1, &took), 0);
     assert_int_equal(took, sizeof WORD - 1);
   }
   side_collect(&couple->client, &plainly, &couple->server.in);
 }
 
+/* More than ten updates in one are not accepted. */
+static void pass_a_second(void) {
+  static uint64_t second = 100;
+  stopwatch_set(1000 * second++);
+}
+
 /* Reads as a program does: as long as the state says that there may be something. */
 static size_t read_as_told(sp_pair_t *pair) {
-  char room[64];
+  char room[4 * (sizeof WORD - 1)];
   size_t all = 0, got;
   for (int calls = 0; sp_pair_state(pair) & SP_PAIR_HAS_CLEARTEXT; calls++) {
     assert_true(calls < 2 * UPDATES); /* never in vain for ever */
+    pass_a_second();
     assert_int_equal(sp_pair_cleartext_out(pair, room, sizeof room, &got), 0);
     all += got;
   }
@@ -84,19 +92,24 @@ static size_t offer_all(side_t *side) {
   return got;
 }
 
+/* In pieces, between which time passes: the answers are updates, too. */
 static size_t take_all(couple_t *couple, int *end) {
   uint8_t room[16384];
   size_t all = 0, got;
   wire_t *wire = &couple->client.in;
+  sp_pair_t *client = couple->client.pair;
   side_collect(&couple->server, &plainly, wire);
-  assert_int_equal(
-      sp_pair_encrypted_in(couple->client.pair, wire->bytes + wire->taken, wire_left(wire)), 0);
-  do {
-    assert_int_equal(sp_pair_cleartext_out(couple->client.pair, room, sizeof room, &got), 0);
-    all += got;
-  } while (got);
-  wire->taken = wire->size - sp_pair_encrypted_release(couple->client.pair);
-  *end = sp_pair_state(couple->client.pair) & SP_PAIR_PEER_ENDED;
+  while (wire_left(wire)) {
+    size_t n = wire_left(wire) < 100 ? wire_left(wire) : 100;
+    pass_a_second();
+    assert_int_equal(sp_pair_encrypted_in(client, wire->bytes + wire->taken, n), 0);
+    do {
+      assert_int_equal(sp_pair_cleartext_out(client, room, sizeof room, &got), 0);
+      all += got;
+    } while (got);
+    wire->taken += n - sp_pair_encrypted_release(client);
+  }
+  *end = sp_pair_state(client) & SP_PAIR_PEER_ENDED;
   return all;
 }
 
