@@ -121,6 +121,27 @@ static void s_client_brings_a_session_from_a_file(void **state) {
   }
 }
 
+/* A session in the server's store: TLS 1.2 again and again, TLS 1.3 once each. */
+static void s_client_brings_a_name_of_a_session(void **state) {
+  (void)state;
+  NEED_OPENSSL();
+  static const char *const kinds[] = {"-tls1_2", "-tls1_3"};
+  for (size_t i = 0; i < 2; i++) {
+    char name[32];
+    (void)snprintf(name, sizeof name, "named-%zu", i);
+    const char *kind = kinds[i], *file = pki_path(name);
+    sp_store_t *memory;
+    assert_int_equal(sp_memory_store_new(&memory, 1 << 20, NULL), 0);
+    program_t *p = program_new();
+    program_serve(p, FIXTURE_SERVER(.store = memory));
+    run_client(p, 0, CHILD_ARGS(kind, "-sess_out", file), false);
+    run_client(p, 1, CHILD_ARGS(kind, "-sess_in", file), true);
+    run_client(p, 2, CHILD_ARGS(kind, "-sess_in", file), i == 0); /* it was taken */
+    program_free(p);
+    sp_store_release(memory);
+  }
+}
+
 /* -- openssl s_server -------------------------------------------------------------------------- */
 
 #define ROUNDS 50
@@ -194,6 +215,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(s_client_reconnects_by_id),
       cmocka_unit_test(s_client_brings_a_session_from_a_file),
+      cmocka_unit_test(s_client_brings_a_name_of_a_session),
       cmocka_unit_test(our_client_resumes_at_s_server),
   };
   return cmocka_run_group_tests_name("pair-session-peers", tests, NULL, NULL);
