@@ -242,6 +242,13 @@ typedef struct sp_options {
   int renegotiation_limit, renegotiation_window;
   /* client, TLS 1.3: the server may ask for our certificate later (RFC 8446 4.6.2). Default: no */
   sp_choice_t post_handshake_auth;
+  /* cleartext in a record that we send, at most: 512 to 16384 bytes, 0: 16384, which costs least;
+   * or SP_RECORD_DYNAMIC: what fits into a packet (1369 bytes) for the first 128 KiB and after a
+   * pause of a second, so that the receiver can use what it has, then 16384 */
+  int record_size;
+  /* client: asks for records of at most 512, 1024, 2048 or 4096 bytes of cleartext, either way (RFC
+   * 6066 4), which a server may ignore. 0: 16384 */
+  int max_fragment;
 
   /* -- watch: files that are followed ---------------------------------------------------------- */
   /* milliseconds between two looks at files of which the system told nothing. Default 1000; -1:
@@ -311,6 +318,8 @@ typedef struct sp_options {
 
 /* Records for `key_records`: below 2^24.5, with some to spare for what is not counted. */
 #define SP_KEY_RECORDS 23720000u
+
+#define SP_RECORD_DYNAMIC (-1) /* for `record_size` */
 
 #define SP_OPTIONS(...) (&(const sp_options_t){.size = sizeof(sp_options_t), __VA_ARGS__})
 

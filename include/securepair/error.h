@@ -45,6 +45,7 @@ SP_EXTERN const char *sp_version(void);
   X(REFUSED, -5012, "refused by a hook")                                                           \
   X(KEYUSED, -5013, "a key was used as often as is safe: connect anew")                            \
   X(RENEGOTIATION, -5014, "renegotiation was refused, or asked for too often")                     \
+  X(FORKED, -5015, "the connection belongs to the process that this one was forked from")          \
   X(NAME, -5016, "the client asks for no server name that is served here")                         \
   X(KEY, -5020, "the private key cannot be used")                                                  \
   X(CERTIFICATE, -5021, "the certificate cannot be used")                                          \

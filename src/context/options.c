@@ -149,6 +149,17 @@ static int check_sessions(const sp_options_t *o, sp_error_t *why) {
   return check_ring(o, why);
 }
 
+static int check_records(const sp_options_t *o, sp_error_t *why) {
+  int size = o->record_size, most = o->max_fragment;
+  if (size && size != SP_RECORD_DYNAMIC && (size < 512 || size > SSL3_RT_MAX_PLAIN_LENGTH))
+    return sp__fail(why, SP_EOPTION, SP_US,
+                    "record_size: %d: 512 to 16384 bytes are possible, or SP_RECORD_DYNAMIC", size);
+  if (most && most != 512 && most != 1024 && most != 2048 && most != 4096)
+    return sp__fail(why, SP_EOPTION, SP_US,
+                    "max_fragment: %d: 512, 1024, 2048 and 4096 are possible", most);
+  return 0;
+}
+
 static int check_lifetime(const sp_options_t *o, sp_error_t *why) {
   if (o->key_records > SP_KEY_RECORDS)
     return sp__fail(why, SP_EOPTION, SP_US, "key_records: more than %u are not safe",
@@ -184,5 +195,7 @@ int sp__options_check(const sp_options_t *o, sp_error_t *why) {
     status = check_sessions(o, why);
   if (!status)
     status = check_lifetime(o, why);
+  if (!status)
+    status = check_records(o, why);
   return status;
 }

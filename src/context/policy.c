@@ -230,6 +230,9 @@ static void load_choices(sp_context_t *context, const sp_options_t *options) {
     SSL_CTX_set_options(ctx, SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION |
                                  SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
   }
+  context->record_size = options->record_size;
+  for (uint8_t mode = TLSEXT_max_fragment_length_512; options->max_fragment >> (8 + mode); mode++)
+    SSL_CTX_set_tlsext_max_fragment_length(ctx, mode);
   SSL_CTX_set_post_handshake_auth(ctx, options->post_handshake_auth == SP_YES);
   bool tickets = options->tickets != SP_NO;
   SSL_CTX_set_num_tickets(context->ssl_ctx, tickets);

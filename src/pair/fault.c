@@ -312,3 +312,14 @@ int sp__pair_fail_early(sp_pair_t *pair) {
     text = "the server closed during the handshake: it may require a client certificate";
   return sp__pair_fail(pair, SP_EEARLYCLOSE, SP_PEER, text);
 }
+
+/* Two processes that go on from one state encrypt different bytes with the same nonce, which gives
+ * away both and AES-GCM's key for authentication. */
+int sp__pair_fail_forked(sp_pair_t *pair) {
+  sp__pair_drop_blocks(pair);
+  pair->lent_start = pair->lent_end = 0;
+  pair->ahead = 0;
+  return sp__pair_fail(pair, SP_EFORKED, SP_US,
+                       "this process was forked after the connection was made, which its parent "
+                       "goes on with: make a new one here");
+}

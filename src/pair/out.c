@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/process.h"
 #include "pair/pair.h"
 
 #define BLOCK_SIZE 4096
@@ -81,6 +82,9 @@ int sp_pair_unlend(sp_pair_t *pair) {
 }
 
 size_t sp_pair_encrypted_out(const sp_pair_t *pair, const void **bytes) {
+  *bytes = NULL;
+  if (pair->process != sp__process)
+    return 0; /* who made the pair sends it */
   if (pair->blocks) {
     *bytes = pair->blocks->bytes + pair->blocks->start;
     return pair->blocks->end - pair->blocks->start;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "certificate/certificate.h"
 #include "context/signer.h"
 #include "pair/lookup.h"
@@ -37,6 +38,8 @@ int sp__pair_enter(sp_pair_t *pair) {
     return SP_EREENTRY;
   if (pair->error)
     return pair->error->status;
+  if (pair->process != sp__process)
+    return sp__pair_fail_forked(pair);
   pair->busy = true;
   clear_errors(); /* what others left behind is not ours to report */
   sp__signer_enter(sp__pair_sign, pair);
@@ -188,6 +191,8 @@ static int make_with(sp_pair_t **made, sp_context_t *context, sp_role_t role,
   sp_pair_t *pair = sp__zalloc(sizeof *pair);
   if (!pair)
     return sp__fail_memory(why);
+  sp__process_watch();
+  pair->process = sp__process;
   pair->handler = &handler;
   pair->context = sp_context_retain(context);
   pair->role = (uint8_t)role;
@@ -232,7 +237,7 @@ unsigned sp_pair_state(const sp_pair_t *pair) {
   if (sp__pair_is_away(pair))
     return SP_PAIR_WAITING;
   bool reads = !pair->peer_ended && !pair->truncated && !pair->read_blocked;
-  if (pair->ahead)
+  if (pair->ahead && pair->process == sp__process)
     state |= SP_PAIR_HAS_ENCRYPTED;
   if (pair->secure)
     state |= SP_PAIR_SECURE;

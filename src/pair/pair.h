@@ -132,17 +132,20 @@ struct sp_pair {
   int16_t refuse;      /* alert for a hook that fails; -1: the usual one */
   uint8_t role;        /* sp_role_t */
   uint8_t waiting, stage, staple, news;
-  bool secure, check_name, peer_ended, truncated, transport_ended;
+  uint8_t burst, burst_at; /* for records.c: small records, and when the last one was */
+  uint16_t process;        /* that made it */
+  bool secure, peer_ended, truncated, transport_ended;
   bool read_blocked;  /* what reading has to answer, a key update, waits for room */
   bool ending, ended; /* sp_pair_end was called; its close_notify is out as a whole */
   bool busy : 1, doomed : 1, blocked : 1, swapped : 1, in_hook : 1, again : 1;
   bool making : 1;                          /* sp_pair_make has it still */
   bool require_staple : 1, must_staple : 1; /* client */
   bool strict_sni : 1;                      /* server: a name has to choose a context */
-  bool tells_session; /* the owner takes sessions; may change while the pair is away */
+  bool check_name : 1;
   bool renegotiating : 1;
   bool asking : 1, asked_late : 1; /* the client for its certificate, after the handshake */
   bool unproven : 1;               /* a new certificate came, and its owner's proof did not yet */
+  bool tells_session;              /* the owner takes sessions; may change while the pair is away */
 };
 
 /* port.c: one step of the handshake. Returns 0 or the sticky error. */
@@ -174,6 +177,7 @@ void sp__pair_drop_blocks(sp_pair_t *pair);
 int sp__pair_fail(sp_pair_t *pair, int status, sp_party_t who, const char *text);
 int sp__pair_fail_engine(sp_pair_t *pair); /* from OpenSSL's error queue */
 int sp__pair_fail_early(sp_pair_t *pair);  /* the transport ended during the handshake */
+int sp__pair_fail_forked(sp_pair_t *pair); /* it belongs to another process */
 
 /* watch.c: what the engine tells while it works, and what follows from it when it is done: 0 or the
  * sticky error. */
@@ -210,6 +214,9 @@ void sp__pair_note_done(sp_pair_t *pair);
 bool sp__pair_is_another(const sp_pair_t *pair, const X509 *leaf); /* than before */
 int sp__pair_cut_off_attack(sp_pair_t *pair);
 int sp__pair_end_renegotiation(sp_pair_t *pair);
+
+/* records.c: the context's policy on records of n bytes. */
+size_t sp__pair_limit_record(sp_pair_t *pair, size_t n);
 
 /* late.c: the client answered. */
 int sp__pair_take_certificate(sp_pair_t *pair);

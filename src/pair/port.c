@@ -185,13 +185,15 @@ size_t sp__pair_record_room(const sp_pair_t *pair) {
 }
 
 /* How much of n bytes fits into one record and that record into the room that is left. */
-static size_t record_size(const sp_pair_t *pair, size_t n) {
+static size_t record_size(sp_pair_t *pair, size_t n) {
   size_t room = sp__pair_record_room(pair);
   if (pair->retry)
     return pair->retry <= n && pair->retry <= room ? pair->retry : 0;
   if (n > RECORD_MAX)
     n = RECORD_MAX;
-  return n < room ? n : room;
+  if (n > room)
+    n = room;
+  return n && pair->context->record_size ? sp__pair_limit_record(pair, n) : n;
 }
 
 static int write_records(sp_pair_t *pair, const uint8_t *bytes, size_t n, size_t *took) {
