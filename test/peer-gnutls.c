@@ -163,11 +163,10 @@ static void ends_of_either_side(void **state) {
   }
 }
 
-static void gnutls_cli_resumes(void **state) {
-  (void)state;
-  NEED("gnutls-cli");
+/* `store` may be NULL: then by tickets. */
+static void resume_with(sp_store_t *store) {
   EACH_VERSION(v) {
-    program_t *p = serve(here("ec"), NO_OPTIONS);
+    program_t *p = serve(here("ec"), SP_OPTIONS(.store = store));
     start_client(p, v, NULL, CHILD_ARGS("--resume"));
     talker_t *second = program_served(p, 1);
     assert_true(child_wait_for(p->child, "This is a resumed session"));
@@ -182,6 +181,21 @@ static void gnutls_cli_resumes(void **state) {
     assert_string_equal(second->side.version, versions[v].name);
     program_free(p);
   }
+}
+
+static void gnutls_cli_resumes(void **state) {
+  (void)state;
+  NEED("gnutls-cli");
+  resume_with(NULL);
+}
+
+static void gnutls_cli_resumes_from_a_store(void **state) {
+  (void)state;
+  NEED("gnutls-cli");
+  sp_store_t *store;
+  assert_int_equal(sp_memory_store_new(&store, 1 << 20, NULL), 0);
+  resume_with(store);
+  sp_store_release(store);
 }
 
 static void gnutls_cli_shows_a_certificate(void **state) {
@@ -367,6 +381,7 @@ int main(void) {
       cmocka_unit_test(gnutls_cli_exchanges),
       cmocka_unit_test(ends_of_either_side),
       cmocka_unit_test(gnutls_cli_resumes),
+      cmocka_unit_test(gnutls_cli_resumes_from_a_store),
       cmocka_unit_test(gnutls_cli_shows_a_certificate),
       cmocka_unit_test(gnutls_cli_without_a_certificate_is_refused),
       cmocka_unit_test(gnutls_cli_refuses_strangers),
