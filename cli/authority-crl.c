@@ -23,14 +23,14 @@ static void collect(const cli_entry_t *entry, void *data) {
   if (!entry->revoked_at)
     return;
   sp_revoked_t *all = realloc(revoked->all, (revoked->count + 1) * sizeof *all);
-  char *serial = strdup(entry->serial);
-  if (all)
-    revoked->all = all;
-  if (all && serial)
-    all[revoked->count++] = (sp_revoked_t){serial, entry->revoked_at, entry->reason};
-  else
-    free(serial);
-  revoked->failed = revoked->failed || !all || !serial;
+  if (!all) {
+    revoked->failed = true;
+    return;
+  }
+  revoked->all = all;
+  all[revoked->count] = (sp_revoked_t){strdup(entry->serial), entry->revoked_at, entry->reason};
+  revoked->failed = revoked->failed || !all[revoked->count].serial;
+  revoked->count++;
 }
 
 static int list_of(cli_authority_t *authority, revoked_t *revoked, uint64_t *number) {

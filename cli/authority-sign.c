@@ -89,10 +89,9 @@ static int save(const cli_authority_t *authority, const sp_certificate_t *certif
   const char *own = sp_certificate_pem(certificate), *root = sp_certificate_pem(authority->root);
   if (!options->chain)
     return cli_write(options->out, own, CLI_PUBLIC, options->force);
-  char *both = malloc(strlen(own) + strlen(root) + 1);
-  if (!both)
+  char *both = NULL;
+  if (asprintf(&both, "%s%s", own, root) < 0)
     return cli_fail("out of memory");
-  strcpy(stpcpy(both, own), root);
   int status = cli_write(options->out, both, CLI_PUBLIC, options->force);
   free(both);
   return status;

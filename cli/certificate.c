@@ -45,16 +45,17 @@ static int save(const sp_key_t *key, const sp_certificate_spec_t *spec, const op
   return status;
 }
 
-static int save_requested(const sp_key_t *key, sp_certificate_spec_t *spec,
+static int save_requested(const sp_key_t *key, const sp_certificate_spec_t *spec,
                           const options_t *options) {
   const char *names[101];
+  sp_certificate_spec_t own = *spec;
   sp_request_t *request;
   sp_error_t why;
   if (sp_request_read_file(&request, options->request, &why) < 0)
     return cli_fail_with(&why);
-  int status = fill_from(spec, request, names, sizeof names / sizeof *names);
+  int status = fill_from(&own, request, names, sizeof names / sizeof *names);
   if (!status)
-    status = save(key, spec, options);
+    status = save(key, &own, options);
   sp_request_release(request);
   return status;
 }

@@ -180,10 +180,10 @@ static const sp_stream_events_t events = {.data = on_data,
 static void on_dialled(void *data, sp_stream_t *stream, const sp_error_t *why, void *memory) {
   run_t *run = data;
   run->dialled = memory;
-  if (stream) {
+  if (stream)
     sp_stream_on(stream, &events, run);
+  if (!why)
     return;
-  }
   note(run, why->status == SP_EPROTOCOL ? PROTOCOL : status_of(why));
   (void)cli_fail("%s: %s", run->named, why->text);
 }

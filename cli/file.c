@@ -27,11 +27,10 @@ int cli_can_write(const char *path, bool force) {
   struct stat stat_of;
   if (is_standard(path))
     return CLI_OK;
-  if (strlen(path) >= sizeof folder)
-    return cli_fail("%.60s...: is too long for a path", path);
   if (!force && !lstat(path, &stat_of))
     return exists(path);
-  strcpy(folder, path);
+  if ((size_t)snprintf(folder, sizeof folder, "%s", path) >= sizeof folder)
+    return cli_fail("%.60s...: is too long for a path", path);
   return access(dirname(folder), W_OK) ? failed("write", path) : CLI_OK;
 }
 
@@ -61,7 +60,7 @@ static int put_in_place(const char *temporary, const char *path, bool force) {
 
 static void sync_folder(const char *path) {
   char folder[PATH_MAX];
-  strcpy(folder, path);
+  (void)snprintf(folder, sizeof folder, "%s", path);
   int fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd >= 0) {
     (void)fsync(fd); /* not all file systems know it */

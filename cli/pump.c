@@ -73,12 +73,10 @@ cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream) {
   pump->flags = fcntl(STDIN_FILENO, F_GETFL);
   uv_handle_type type = uv_guess_handle(STDIN_FILENO);
   pump->is_file = type == UV_FILE || type == UV_UNKNOWN_HANDLE;
-  int status = pump->is_file ? uv_idle_init(loop, &pump->idle)
-                             : uv_poll_init(loop, &pump->poll, STDIN_FILENO);
-  if (status < 0) { /* a file after all, /dev/null for instance */
-    pump->is_file = true;
-    status = uv_idle_init(loop, &pump->idle);
-  }
+  if (!pump->is_file && uv_poll_init(loop, &pump->poll, STDIN_FILENO) < 0)
+    pump->is_file = true; /* after all, /dev/null for instance */
+  if (pump->is_file)
+    (void)uv_idle_init(loop, &pump->idle);
   pump->handle.data = pump;
   pump->stream = stream;
   run(pump, true);

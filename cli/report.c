@@ -216,8 +216,9 @@ void cli_report_tell(const json_t *report) {
   put_safely(text_of(report, "target"));
   fprintf(stderr, "%s%s%s\n", cli_plain(stderr), address ? ": " : "", address ? address : "");
   tell_suite(report);
-  json_array_foreach(json_object_get(report, "chain"), i, certificate)
-      tell_certificate(certificate, i);
+  json_array_foreach(json_object_get(report, "chain"), i, certificate) {
+    tell_certificate(certificate, i);
+  }
   tell_verdict(report);
   line("ALPN", text_of(report, "alpn"));
   line("staple", text_of(report, "staple"));

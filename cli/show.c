@@ -147,10 +147,9 @@ static void tell_all(const json_t *items, const json_t *relations) {
 /* -- the command ------------------------------------------------------------------------------- */
 
 static bool has_problems(const json_t *items) {
-  const json_t *one;
-  size_t i;
-  json_array_foreach(items, i,
-                     one) if (json_array_size(json_object_get(one, "problems"))) return true;
+  for (size_t i = 0; i < json_array_size(items); i++)
+    if (json_array_size(json_object_get(json_array_get(items, i), "problems")))
+      return true;
   return false;
 }
 

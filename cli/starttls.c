@@ -21,7 +21,7 @@ struct cli_protocol {
 static cli_step_t fail(cli_talk_t *talk, const char *what, const void *said, size_t n) {
   size_t at = (size_t)snprintf(talk->error, sizeof talk->error, "%s%s", what, n ? ": " : "");
   const uint8_t *bytes = said;
-  for (size_t i = 0; i < n && at + 1 < sizeof talk->error; i++)
+  for (size_t i = 0; bytes && i < n && at + 1 < sizeof talk->error; i++)
     talk->error[at++] = (char)(bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : ' ');
   talk->error[at < sizeof talk->error ? at : sizeof talk->error - 1] = '\0';
   return CLI_STEP_FAILED;
@@ -164,7 +164,7 @@ static size_t open_ber(const uint8_t *at, size_t n, size_t *size) {
 }
 
 static cli_step_t hear_ldap(cli_talk_t *talk) {
-  size_t all, size, head = open_ber(talk->bytes, talk->n, &all);
+  size_t all = 0, size = 0, head = open_ber(talk->bytes, talk->n, &all);
   if (talk->n && talk->bytes[0] != 0x30)
     return fail(talk, "the server does not speak LDAP, it said", talk->bytes, talk->n);
   if (!head)

@@ -72,6 +72,7 @@ says "CA:FALSE"
 ! grep -q 'Certificate Sign' out || fail "a request made itself an authority"
 
 # -- revocation ------------------------------------------------------------------------------------
+# shellcheck disable=SC2317 # expect calls it
 verify_with_list() { openssl verify -crl_check -CRLfile crl.pem -CAfile authority/root.pem "$1"; }
 expect 0 "$securepair" authority crl --out crl.pem
 expect 0 verify_with_list cert.pem
@@ -142,7 +143,7 @@ for k in $(seq 60); do
   fi
   [ $status -ne 0 ] || break
 done
-[ $status -eq 0 ] || fail "signing makes more than sixty calls that write"
+[ "$status" -eq 0 ] || fail "signing makes more than sixty calls that write"
 [ "$k" -gt 5 ] || fail "the kills did not happen"
 [ "$(serials | uniq -d | wc -l)" -eq 0 ] || fail "a serial was given twice"
 exit $failed

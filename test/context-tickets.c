@@ -214,7 +214,8 @@ static sp_context_t *chosen;
 
 static int choose(sp_pair_t *pair, const char *name, void *data) {
   (void)name, (void)data;
-  return sp_pair_use_context(pair, chosen) < 0 || sp_pair_use_context(pair, chosen) < 0 ? -1 : 0;
+  int first = sp_pair_use_context(pair, chosen), again = sp_pair_use_context(pair, chosen);
+  return first < 0 || again < 0 ? -1 : 0;
 }
 
 /* The keys are those of the server, not of the context that belongs to a name: as OpenSSL has it.

@@ -81,14 +81,14 @@ static void says(const sp_error_t *why, int status, const char *text) {
 static void test_each_kind_of_key(void **state) {
   (void)state;
   static const struct {
-    sp_key_kind_t kind;
     const char *type, *curve;
+    sp_key_kind_t kind;
     int bits;
-  } kinds[] = {{SP_KEY_P256, "EC", "prime256v1", 256},
-               {SP_KEY_P384, "EC", "secp384r1", 384},
-               {SP_KEY_P521, "EC", "secp521r1", 521},
-               {SP_KEY_ED25519, "ED25519", NULL, 256},
-               {SP_KEY_RSA, "RSA", NULL, 2048}};
+  } kinds[] = {{"EC", "prime256v1", SP_KEY_P256, 256},
+               {"EC", "secp384r1", SP_KEY_P384, 384},
+               {"EC", "secp521r1", SP_KEY_P521, 521},
+               {"ED25519", NULL, SP_KEY_ED25519, 256},
+               {"RSA", NULL, SP_KEY_RSA, 2048}};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     sp_key_t *key = key_of(kinds[i].kind);
     assert_string_equal(sp_key_type(key), kinds[i].type);

@@ -46,8 +46,8 @@ static void on_signed(uv_work_t *work, int status) {
 static int on_sign(sp_pair_t *pair, uint16_t scheme, const uint8_t *message, size_t n, void *data) {
   (void)data;
   order_t *order = calloc(1, sizeof *order);
-  if (!order || n > sizeof order->message)
-    return SP_EREFUSED;
+  assert_non_null(order);
+  assert_in_range(n, 0, sizeof order->message);
   order->work.data = order;
   order->pair = pair;
   order->scheme = scheme;

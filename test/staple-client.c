@@ -252,7 +252,7 @@ static staple_t basic_of(const staple_t *staple) {
 /* OpenSSL reads some that are not quite DER; what it read is the same then. */
 static bool means_the_same(const staple_t *one, const staple_t *original) {
   staple_t own = basic_of(one);
-  bool same = own.n == original->n && !memcmp(own.der, original->der, own.n);
+  bool same = own.n && own.n == original->n && !memcmp(own.der, original->der, own.n);
   OPENSSL_free(own.der);
   return same;
 }
@@ -287,14 +287,13 @@ static void K09_must_staple(void **state) {
   sp_context_t *servers[] = {serve(pki_default()->server), serve(strict)};
   staple_t good = STAPLE(.about = strict), old = STAPLE(.about = strict, .from = -9000, .to = -900);
   const struct {
-    bool strict;
     staple_t staple;
     sp_choice_t must;
-    bool fine;
+    bool strict, fine;
   } rows[] = {
-      {false, {.n = 0}, SP_YES, true}, /* the certificate asks for nothing */
-      {true, {.n = 0}, SP_DEFAULT, true}, {true, {.n = 0}, SP_YES, false},
-      {true, old, SP_YES, false},         {true, good, SP_YES, true},
+      {{.n = 0}, SP_YES, false, true}, /* the certificate asks for nothing */
+      {{.n = 0}, SP_DEFAULT, true, true}, {{.n = 0}, SP_YES, true, false},
+      {old, SP_YES, true, false},         {good, SP_YES, true, true},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     EACH(version) {
@@ -431,7 +430,8 @@ static void sessions_keep_the_requirement(void **state) {
     keep_session(&kept, server,
                  &(const manners_t){
                      .version = version, .request = SP_YES, .require = first ? SP_YES : SP_NO});
-    sent = first && then ? (staple_t){.n = 0} : sent;
+    if (first && then)
+      sent = (staple_t){.n = 0};
     CALL_SERVER(&couple, server, .version = version, .request = SP_YES,
                 .require = then ? SP_YES : SP_NO, .session = kept.bytes, .session_size = kept.n);
     assert_true(is_secure(&couple.client));

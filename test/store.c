@@ -204,7 +204,7 @@ static void *allocate(size_t n) {
   size_t *block = malloc(n + 16);
   if (block)
     *block = n;
-  return block ? (char *)block + 16 : NULL;
+  return block ? (char *)block + 16 : NULL; // cppcheck-suppress memleak
 }
 
 static void *reallocate(void *memory, size_t n) {

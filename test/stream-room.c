@@ -63,7 +63,7 @@ static void read_all(reader_t *reader, sp_protocol_t version, size_t n) {
   duo_t duo;
   stage_open(&stage);
   duo_meet(&duo, &stage, SP_OPTIONS(.max_version = version), SP_OPTIONS(.max_version = version));
-  reader->duo = &duo;
+  reader->duo = &duo; // cppcheck-suppress autoVariables
   sp_stream_on(duo.accepted, &events, reader);
   flow_t flow = {.end_when_sent = true};
   flow_on(&flow, &duo, duo.client, false);

@@ -36,9 +36,9 @@ typedef struct worker {
   sp_server_t *server;
   sp_context_t *server_context, *client_context;
   sp_context_t *named, *spare; /* for other.example; takes turns with server_context */
-  sp_choice_t by_workers;
-  uint8_t session[8192]; /* the last one of this thread's clients */
+  uint8_t session[8192];       /* the last one of this thread's clients */
   size_t session_size;
+  sp_choice_t by_workers;
   unsigned resumed;
   uv_barrier_t *ready, *done;
   _Atomic int port;

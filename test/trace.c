@@ -322,9 +322,8 @@ static void keep_messages(sp_protocol_t version) {
 static void describe(const SSL *ssl, int type, const uint8_t *bytes, size_t n) {
   char *line = malloc(SP__LINE);
   uint8_t *exact = malloc(n ? n : 1);
+  assert_non_null(exact);
   memcpy(exact, bytes, n);
-  if (!n)
-    exact = realloc(exact, 1);
   sp__message_t message = {.ssl = ssl, .type = type, .bytes = exact, .n = n};
   assert_true(sp__describe(line, &message));
   size_t length = strnlen(line, SP__LINE);
@@ -338,7 +337,7 @@ static void describe(const SSL *ssl, int type, const uint8_t *bytes, size_t n) {
 }
 
 static void spoil(const SSL *ssl, size_t i) {
-  uint8_t *copy = malloc(kept[i].n);
+  uint8_t *copy = malloc(kept[i].n ? kept[i].n : 1);
   for (int round = 0; round < 400; round++) {
     memcpy(copy, kept[i].bytes, kept[i].n);
     for (uint32_t flips = 1 + dice(4); flips; flips--)

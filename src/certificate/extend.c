@@ -184,15 +184,16 @@ static int push_subtree(STACK_OF(GENERAL_SUBTREE) * trees, const char *text, con
   return sp__fail_memory(why);
 }
 
-static int push_subtrees(STACK_OF(GENERAL_SUBTREE) * *trees, const char *const *texts,
+static int push_subtrees(STACK_OF(GENERAL_SUBTREE) * *made, const char *const *texts,
                          const char *field, sp_error_t *why) {
-  int status = 0;
   if (!texts || !texts[0])
     return 0;
-  if (!(*trees = sk_GENERAL_SUBTREE_new_null()))
+  STACK_OF(GENERAL_SUBTREE) *trees = *made = sk_GENERAL_SUBTREE_new_null();
+  if (!trees)
     return sp__fail_memory(why);
+  int status = 0;
   for (size_t i = 0; !status && texts[i]; i++)
-    status = push_subtree(*trees, texts[i], field, why);
+    status = push_subtree(trees, texts[i], field, why);
   return status;
 }
 
@@ -200,9 +201,9 @@ static int add_name_constraints(X509 *x509, const sp_certificate_spec_t *spec, s
   if (!spec->permitted && !spec->excluded)
     return 0;
   NAME_CONSTRAINTS *limits = NAME_CONSTRAINTS_new();
-  int status = limits ? 0 : sp__fail_memory(why);
-  if (!status)
-    status = push_subtrees(&limits->permittedSubtrees, spec->permitted, "permitted", why);
+  if (!limits)
+    return sp__fail_memory(why);
+  int status = push_subtrees(&limits->permittedSubtrees, spec->permitted, "permitted", why);
   if (!status)
     status = push_subtrees(&limits->excludedSubtrees, spec->excluded, "excluded", why);
   if (!status && !add(x509, NID_name_constraints, limits, true))

@@ -100,7 +100,7 @@ static int compose(X509_REQ *x509_req, const sp_key_t *key, const sp_certificate
 int sp_request_make(sp_request_t **request, const sp_key_t *key, sp_error_t *why,
                     const sp_certificate_spec_t *given) {
   sp_certificate_spec_t spec;
-  GENERAL_NAMES *names;
+  GENERAL_NAMES *names = NULL;
   *request = NULL;
   int status = sp__spec_copy(&spec, given, why);
   if (!status)

@@ -80,9 +80,8 @@ static size_t parse_address(uint8_t octets[16], const char *text) {
 /* "10.0.0.0/8", as octets and mask (RFC 5280 4.2.1.10). 0: not of that form. */
 static size_t parse_network(uint8_t octets[32], const char *text) {
   char room[64], *slash, *end;
-  if (strlen(text) >= sizeof room)
+  if ((size_t)snprintf(room, sizeof room, "%s", text) >= sizeof room)
     return 0;
-  strcpy(room, text);
   if ((slash = strchr(room, '/')))
     *slash++ = '\0';
   size_t n = parse_address(octets, room);
@@ -134,22 +133,25 @@ static GENERAL_NAME *refuse_name(const char *text, const char *field, sp_error_t
   return NULL;
 }
 
+/* By its form; below 0: of none. */
+static int type_of(const char *text, bool constraint) {
+  const char *at = strchr(text, '@');
+  if (!is_ascii(text) || !*text)
+    return -1;
+  if (!constraint && strstr(text, "://") && *text != ':')
+    return GEN_URI;
+  if (!constraint && at && at > text && sp__is_host_name(at + 1))
+    return GEN_EMAIL;
+  return is_dns(text, constraint) ? GEN_DNS : -1;
+}
+
 GENERAL_NAME *sp__spec_name(const char *text, const char *field, bool constraint, sp_error_t *why) {
   uint8_t octets[32];
-  GENERAL_NAME *name;
   size_t n = constraint ? parse_network(octets, text) : parse_address(octets, text);
-  if (n)
-    name = address_name(octets, n);
-  else if (!is_ascii(text) || !*text)
+  int type = n ? GEN_IPADD : type_of(text, constraint);
+  if (type < 0)
     return refuse_name(text, field, why);
-  else if (!constraint && strstr(text, "://") && text[0] != ':')
-    name = string_name(GEN_URI, text);
-  else if (!constraint && strchr(text, '@') > text && sp__is_host_name(strchr(text, '@') + 1))
-    name = string_name(GEN_EMAIL, text);
-  else if (is_dns(text, constraint))
-    name = string_name(GEN_DNS, text);
-  else
-    return refuse_name(text, field, why);
+  GENERAL_NAME *name = n ? address_name(octets, n) : string_name(type, text);
   if (!name)
     (void)sp__fail_memory(why);
   return name;

@@ -93,7 +93,9 @@ static entry_t *take_out(shard_t *shard, entry_t **at) {
 
 static void drop(shard_t *shard, entry_t *entry) {
   sp__bytes_t key = {entry->bytes, entry->key_size};
-  entry_free(take_out(shard, place_of(shard, entry->hash, key)));
+  entry_t **at = place_of(shard, entry->hash, key);
+  if (*at)
+    entry_free(take_out(shard, at));
 }
 
 /* One that is past its lifetime is not there. */

@@ -245,7 +245,7 @@ void sp__stream_go_on(sp_stream_t *stream) {
   if (stream->rest_size)
     pass_rest(stream);
   else
-    pass(stream, NULL, 0);
+    pass(stream, (const uint8_t *)"", 0);
 }
 
 void sp__stream_serve_waiting(sp__loop_t *loop) {
