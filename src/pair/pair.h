@@ -306,6 +306,7 @@ bool sp__pair_answer_staple(sp_pair_t *pair); /* true: the engine goes on */
 /* psk.c: plugs the hooks in. */
 void sp__pair_offer_psk(sp_pair_t *pair);
 bool sp__pair_is_psk(const sp_pair_t *pair); /* both sides knew a key, in place of a certificate */
+bool sp__pair_is_key_label(const void *label, size_t n); /* such a session's, in its ticket */
 
 /* hello.c: whether the context can have these hooks beside it; SP_EOPTION. */
 int sp__hooks_check(const sp_hooks_t *hooks, const sp_context_t *context, sp_error_t *why);

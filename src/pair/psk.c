@@ -147,11 +147,15 @@ void sp__pair_offer_psk(sp_pair_t *pair) {
   }
 }
 
+bool sp__pair_is_key_label(const void *label, size_t n) {
+  return n > sizeof mark && !memcmp(label, mark, sizeof mark);
+}
+
 static bool is_marked(SSL_SESSION *session) {
   void *label;
   size_t n;
-  return session && SSL_SESSION_get0_ticket_appdata(session, &label, &n) && n > sizeof mark &&
-         !memcmp(label, mark, sizeof mark);
+  return session && SSL_SESSION_get0_ticket_appdata(session, &label, &n) &&
+         sp__pair_is_key_label(label, n);
 }
 
 /* A ticket may come from a server that shares its keys with this one but knows others' keys, too:

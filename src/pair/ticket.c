@@ -31,20 +31,28 @@ bool sp__pair_served_name(const SSL *ssl, uint8_t room[SP__NAME_DIGEST]) {
   return digest((const uint8_t *)name, name ? strlen(name) : 0, room);
 }
 
+/* What lies in a ticket. The letter tells it from what psk.c puts there, whatever the digest is. */
+typedef struct label {
+  uint8_t letter, name[SP__NAME_DIGEST];
+} label_t;
+
+#define LETTER 'n'
+
 /* A session that was resumed has it already. */
 int sp__pair_ticket_made(SSL *ssl) {
-  uint8_t name[SP__NAME_DIGEST];
-  if (!SSL_session_reused(ssl) && sp__pair_served_name(ssl, name))
-    (void)SSL_SESSION_set1_ticket_appdata(SSL_get0_session(ssl), name, sizeof name);
+  label_t label = {.letter = LETTER};
+  if (!SSL_session_reused(ssl) && sp__pair_served_name(ssl, label.name))
+    (void)SSL_SESSION_set1_ticket_appdata(SSL_get0_session(ssl), &label, sizeof label);
   return 1;
 }
 
-/* One that does not say, from a server of Node's with the same keys, is taken as Node takes it. */
+/* One that does not say, from a server of Node's with the same keys, is taken as Node takes it. Nor
+ * is a session that a key known before made bound to a name: it is the key's. */
 bool sp__pair_ticket_fits(SSL *ssl, SSL_SESSION *session) {
-  uint8_t name[SP__NAME_DIGEST];
+  label_t label = {.letter = LETTER};
   void *own;
   size_t n;
-  if (!SSL_SESSION_get0_ticket_appdata(session, &own, &n) || !n)
+  if (!SSL_SESSION_get0_ticket_appdata(session, &own, &n) || !n || sp__pair_is_key_label(own, n))
     return true;
-  return n == sizeof name && sp__pair_asked_name(ssl, name) && !memcmp(own, name, n);
+  return n == sizeof label && sp__pair_asked_name(ssl, label.name) && !memcmp(own, &label, n);
 }
