@@ -56,8 +56,8 @@ static int write_list(cli_authority_t *authority, const options_t *options) {
   char *pem;
   int status = list_of(authority, &revoked, &number);
   if (!status) {
-    if (sp_crl_make(&pem, authority->root, authority->key, revoked.all, revoked.count, number,
-                    options->days, &why) < 0) {
+    if (sp_crl_make(&pem, authority->certificate, authority->key, revoked.all, revoked.count,
+                    number, options->days, &why) < 0) {
       status = cli_fail_with(&why);
     } else {
       status = cli_write(options->out, pem, CLI_PUBLIC, options->force);

@@ -1,6 +1,7 @@
 /* securepair authority init */
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -9,23 +10,33 @@
 
 static const cli_help_t help = {
     "securepair authority init [OPTION...]",
-    "Makes an authority: a folder with its root certificate (root.pem, for those who are to trust "
-    "it),\n"
-    "its private key (root-key.pem, for nobody else) and the database of what it signs.",
+    "Makes an authority: a folder with its root certificate (root.pem, for those who are to trust\n"
+    "it), its private key (root-key.pem, for nobody else) and the database of what it signs.\n"
+    "With --below it is an intermediate one, which another authority signs: then the root's key "
+    "can\n"
+    "be kept away from the machine that signs every day.",
     "  securepair authority init --subject \"CN=Example root,O=Example\"\n"
-    "  securepair authority init --permit example.org --permit 10.0.0.0/8 --passphrase-file "
-    "secret\n"};
+    "  securepair authority init --permit example.org --permit 10.0.0.0/8\n"
+    "  securepair authority init --folder root --subordinates 1 --passphrase-file secret\n"
+    "  securepair authority init --below root --parent-passphrase-file secret\n"};
 
 typedef struct options {
-  const char *folder, *subject, *passphrase_file;
+  const char *folder, *subject, *passphrase_file, *below, *parent_passphrase_file;
   const char **permitted, **excluded;
   int days, subordinates;
 } options_t;
 
-/* -- the root ---------------------------------------------------------------------------------- */
+/* -- its files --------------------------------------------------------------------------------- */
+
+static int save(const options_t *options, const char *name, const char *text, mode_t mode) {
+  char path[PATH_MAX];
+  return cli_authority_path(path, sizeof path, options->folder, name)
+             ? cli_write(path, text, mode, false)
+             : CLI_FAILED;
+}
 
 static int save_key(const sp_key_t *key, const options_t *options) {
-  char room[CLI_PASSPHRASE_SIZE] = "", path[PATH_MAX], *pem;
+  char room[CLI_PASSPHRASE_SIZE] = "", *pem;
   sp_error_t why;
   if (options->passphrase_file && cli_passphrase_file(room, options->passphrase_file))
     return CLI_FAILED;
@@ -33,33 +44,77 @@ static int save_key(const sp_key_t *key, const options_t *options) {
   explicit_bzero(room, sizeof room);
   if (status < 0)
     return cli_fail_with(&why);
-  status = cli_authority_path(path, sizeof path, options->folder, "root-key.pem")
-               ? cli_write(path, pem, CLI_SECRET, false)
-               : CLI_FAILED;
+  status = save(options, options->below ? "intermediate-key.pem" : "root-key.pem", pem, CLI_SECRET);
   sp_pem_release(pem);
   return status;
 }
 
+static sp_certificate_spec_t spec_of(const options_t *options) {
+  int64_t end = options->days ? (int64_t)time(NULL) + options->days * (int64_t)86400 : 0;
+  const char *subject =
+      options->below ? "CN=intermediate authority of my own" : "CN=authority of my own";
+  return *SP_CERTIFICATE(.subject = options->subject ? options->subject : subject,
+                         .purpose = SP_FOR_AUTHORITY, .permitted = options->permitted,
+                         .excluded = options->excluded,
+                         .path_length_plus_1 = options->subordinates + 1, .valid_to = end);
+}
+
+/* -- a root ------------------------------------------------------------------------------------ */
+
 static int make_root(const sp_key_t *key, const options_t *options) {
   sp_certificate_t *root;
+  sp_certificate_spec_t spec = spec_of(options);
   sp_error_t why;
-  char path[PATH_MAX];
-  const sp_certificate_spec_t *spec =
-      SP_CERTIFICATE(.subject = options->subject ? options->subject : "CN=authority of my own",
-                     .purpose = SP_FOR_AUTHORITY, .permitted = options->permitted,
-                     .excluded = options->excluded, .path_length_plus_1 = options->subordinates + 1,
-                     .valid_to =
-                         options->days ? (int64_t)time(NULL) + options->days * (int64_t)86400 : 0);
-  if (sp_certificate_make(&root, key, &why, spec) < 0)
+  if (sp_certificate_make(&root, key, &why, &spec) < 0)
     return cli_fail_with(&why);
-  int status = cli_authority_path(path, sizeof path, options->folder, "root.pem")
-                   ? cli_write(path, sp_certificate_pem(root), CLI_PUBLIC, false)
-                   : CLI_FAILED;
+  int status = save(options, "root.pem", sp_certificate_pem(root), CLI_PUBLIC);
   if (!status)
-    printf("%s is the root: give it to those who are to trust what you sign.\n"
-           "%s\n",
-           path, sp_certificate_fingerprint(root, SP_SHA256));
+    printf("%s/root.pem is the root: give it to those who are to trust what you sign.\n%s\n",
+           options->folder, sp_certificate_fingerprint(root, SP_SHA256));
   sp_certificate_release(root);
+  return status;
+}
+
+/* -- an intermediate one ----------------------------------------------------------------------- */
+
+static int save_intermediate(const cli_authority_t *parent, const sp_certificate_t *certificate,
+                             const options_t *options) {
+  const sp_certificate_t *more = parent->is_intermediate ? parent->certificate : NULL;
+  char *text = cli_authority_join(certificate, more);
+  int status = text ? save(options, "intermediate.pem", text, CLI_PUBLIC) : CLI_FAILED;
+  free(text);
+  return status ? status : save(options, "root.pem", sp_certificate_pem(parent->root), CLI_PUBLIC);
+}
+
+static int sign(cli_authority_t *parent, const sp_request_t *request, const options_t *options) {
+  sp_certificate_t *certificate;
+  sp_certificate_spec_t spec = spec_of(options);
+  sp_error_t why;
+  if (sp_certificate_sign(&certificate, request, parent->certificate, parent->key, &why, &spec) < 0)
+    return cli_fail_with(&why);
+  int status = cli_authority_record(parent, certificate);
+  if (!status)
+    status = save_intermediate(parent, certificate, options);
+  if (!status)
+    printf("%s/root.pem is the root, of which this authority is an intermediate one.\n",
+           options->folder);
+  sp_certificate_release(certificate);
+  return status;
+}
+
+static int make_intermediate(const sp_key_t *key, const options_t *options) {
+  cli_authority_t parent;
+  sp_request_t *request;
+  sp_certificate_spec_t spec = spec_of(options);
+  sp_error_t why;
+  if (sp_request_make(&request, key, &why, &spec) < 0)
+    return cli_fail_with(&why);
+  int status = cli_authority_open(&parent, options->below, options->parent_passphrase_file);
+  if (!status) {
+    status = sign(&parent, request, options);
+    cli_authority_close(&parent);
+  }
+  sp_request_release(request);
   return status;
 }
 
@@ -70,7 +125,7 @@ static int make_all(const options_t *options) {
     return cli_fail_with(&why);
   int status = save_key(key, options);
   if (!status)
-    status = make_root(key, options);
+    status = options->below ? make_intermediate(key, options) : make_root(key, options);
   sp_key_release(key);
   return status;
 }
@@ -118,6 +173,10 @@ int cli_authority_init(int argc, const char **argv) {
       {"days", 'd', POPT_ARG_INT, &o.days, 0, "how long it is valid (default ten years)", "N"},
       {"passphrase-file", 0, POPT_ARG_STRING, &o.passphrase_file, 0,
        "encrypt the key with the first line of FILE", "FILE"},
+      {"below", 0, POPT_ARG_STRING, &o.below, 0, "an intermediate one, signed by that in FOLDER",
+       "FOLDER"},
+      {"parent-passphrase-file", 0, POPT_ARG_STRING, &o.parent_passphrase_file, 0,
+       "the passphrase of that one is the first line of FILE", "FILE"},
       POPT_TABLEEND};
   int parsed = cli_parse(&arguments, &help, table, 0, 0, argc, argv);
   if (parsed)

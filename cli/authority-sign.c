@@ -1,8 +1,5 @@
 /* securepair authority sign */
-#include <limits.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -25,19 +22,30 @@ typedef struct options {
 
 /* -- checks ------------------------------------------------------------------------------------ */
 
+static STACK_OF(X509) * above(const cli_authority_t *authority) {
+  STACK_OF(X509) *chain = sk_X509_new_null();
+  const sp_certificate_t *one = authority->is_intermediate ? authority->certificate : NULL;
+  for (; chain && one; one = sp_certificate_next(one))
+    (void)sk_X509_push(chain, sp_certificate_x509(one));
+  return chain;
+}
+
 /* What clients would say: the root's constraints among others. */
 static int verify(const sp_certificate_t *certificate, const cli_authority_t *authority) {
   X509_STORE *store = X509_STORE_new();
   X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-  bool ready = store && ctx && X509_STORE_add_cert(store, sp_certificate_x509(authority->root)) &&
-               X509_STORE_CTX_init(ctx, store, sp_certificate_x509(certificate), NULL);
+  STACK_OF(X509) *chain = above(authority);
+  bool ready = store && ctx && chain &&
+               X509_STORE_add_cert(store, sp_certificate_x509(authority->root)) &&
+               X509_STORE_CTX_init(ctx, store, sp_certificate_x509(certificate), chain);
   if (ready)
-    X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_X509_STRICT | X509_V_FLAG_PARTIAL_CHAIN);
+    X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_X509_STRICT);
   int result = !ready                       ? X509_V_ERR_OUT_OF_MEM
                : X509_verify_cert(ctx) == 1 ? X509_V_OK
                                             : X509_STORE_CTX_get_error(ctx);
   X509_STORE_CTX_free(ctx);
   X509_STORE_free(store);
+  sk_X509_free(chain);
   ERR_clear_error();
   if (result == X509_V_OK)
     return CLI_OK;
@@ -50,50 +58,15 @@ static int verify(const sp_certificate_t *certificate, const cli_authority_t *au
 
 /* -- signing ----------------------------------------------------------------------------------- */
 
-static char *join_names(const sp_certificate_t *certificate) {
-  size_t count, n = 1;
-  const sp_name_t *names = sp_certificate_names(certificate, &count);
-  for (size_t i = 0; i < count; i++)
-    n += strlen(names[i].value) + 2;
-  char *text = calloc(1, n), *to = text;
-  for (size_t i = 0; text && i < count; i++) {
-    to = stpcpy(to, names[i].value);
-    to = i + 1 < count ? stpcpy(to, ", ") : to;
-  }
-  return text;
-}
-
-/* Recorded first: what was given out and is not on record could never be revoked. */
-static int record(cli_authority_t *authority, const sp_certificate_t *certificate) {
-  char *names = join_names(certificate);
-  if (!names)
-    return cli_fail("out of memory");
-  cli_entry_t entry = {.serial = sp_certificate_serial(certificate),
-                       .subject = sp_certificate_subject(certificate),
-                       .names = names,
-                       .pem = sp_certificate_pem(certificate),
-                       .valid_from = sp_certificate_valid_from(certificate),
-                       .valid_to = sp_certificate_valid_to(certificate),
-                       .signed_at = (int64_t)time(NULL)};
-  int status = cli_ledger_begin(authority->ledger);
-  if (!status)
-    status = cli_ledger_add(authority->ledger, &entry);
-  if (!status)
-    status = cli_ledger_commit(authority->ledger);
-  free(names);
-  return status;
-}
-
+/* An intermediate's certificate has to be sent along; a root's is asked for by --chain. */
 static int save(const cli_authority_t *authority, const sp_certificate_t *certificate,
                 const options_t *options) {
-  const char *own = sp_certificate_pem(certificate), *root = sp_certificate_pem(authority->root);
-  if (!options->chain)
-    return cli_write(options->out, own, CLI_PUBLIC, options->force);
-  char *both = NULL;
-  if (asprintf(&both, "%s%s", own, root) < 0)
-    return cli_fail("out of memory");
-  int status = cli_write(options->out, both, CLI_PUBLIC, options->force);
-  free(both);
+  bool along = options->chain || authority->is_intermediate;
+  char *text = cli_authority_join(certificate, along ? authority->certificate : NULL);
+  if (!text)
+    return CLI_FAILED;
+  int status = cli_write(options->out, text, CLI_PUBLIC, options->force);
+  free(text);
   return status;
 }
 
@@ -107,11 +80,12 @@ static int sign_request(cli_authority_t *authority, const sp_request_t *request,
     return status;
   if (options->authority)
     spec.purpose = SP_FOR_AUTHORITY;
-  if (sp_certificate_sign(&certificate, request, authority->root, authority->key, &why, &spec) < 0)
+  if (sp_certificate_sign(&certificate, request, authority->certificate, authority->key, &why,
+                          &spec) < 0)
     return cli_fail_with(&why);
   status = verify(certificate, authority);
   if (!status)
-    status = record(authority, certificate);
+    status = cli_authority_record(authority, certificate);
   if (!status && save(authority, certificate, options))
     status =
         cli_fail("certificate %s is signed and on record, but not written: \"securepair authority "

@@ -2,7 +2,10 @@
 #include "authority.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 static const struct {
   const char *name, *summary;
@@ -58,16 +61,33 @@ bool cli_authority_path(char *room, size_t size, const char *folder, const char 
   return false;
 }
 
-static int read_root(cli_authority_t *authority) {
+static int read_certificate(sp_certificate_t **certificate, const char *folder, const char *name) {
   char path[PATH_MAX];
   sp_error_t why;
-  if (!cli_authority_path(path, sizeof path, authority->folder, "root.pem"))
+  if (!cli_authority_path(path, sizeof path, folder, name))
     return CLI_FAILED;
-  if (sp_certificate_read_file(&authority->root, path, &why) < 0)
-    return cli_fail_with(&why);
-  if (!cli_authority_path(path, sizeof path, authority->folder, "root-key.pem"))
+  return sp_certificate_read_file(certificate, path, &why) < 0 ? cli_fail_with(&why) : CLI_OK;
+}
+
+static int read_key(cli_authority_t *authority, const char *name) {
+  char path[PATH_MAX];
+  if (!cli_authority_path(path, sizeof path, authority->folder, name))
     return CLI_FAILED;
   return cli_read_key(&authority->key, path, authority->passphrase_file);
+}
+
+static int read_all(cli_authority_t *authority) {
+  char path[PATH_MAX];
+  if (!cli_authority_path(path, sizeof path, authority->folder, "intermediate.pem"))
+    return CLI_FAILED;
+  authority->is_intermediate = access(path, F_OK) == 0;
+  int status = read_certificate(&authority->root, authority->folder, "root.pem");
+  if (!status)
+    status = read_certificate(&authority->certificate, authority->folder,
+                              authority->is_intermediate ? "intermediate.pem" : "root.pem");
+  return status ? status
+                : read_key(authority,
+                           authority->is_intermediate ? "intermediate-key.pem" : "root-key.pem");
 }
 
 int cli_authority_open(cli_authority_t *authority, const char *folder,
@@ -76,7 +96,7 @@ int cli_authority_open(cli_authority_t *authority, const char *folder,
       (cli_authority_t){.folder = folder ? folder : CLI_FOLDER, .passphrase_file = passphrase_file};
   int status = cli_ledger_open(&authority->ledger, authority->folder, false);
   if (!status)
-    status = read_root(authority);
+    status = read_all(authority);
   if (status)
     cli_authority_close(authority);
   return status;
@@ -85,6 +105,65 @@ int cli_authority_open(cli_authority_t *authority, const char *folder,
 void cli_authority_close(cli_authority_t *authority) {
   cli_ledger_close(authority->ledger);
   sp_certificate_release(authority->root);
+  sp_certificate_release(authority->certificate);
   sp_key_release(authority->key);
   *authority = (cli_authority_t){.folder = NULL};
+}
+
+/* -- what it signed ---------------------------------------------------------------------------- */
+
+static char *join_names(const sp_certificate_t *certificate) {
+  size_t count, n = 1;
+  const sp_name_t *names = sp_certificate_names(certificate, &count);
+  for (size_t i = 0; i < count; i++)
+    n += strlen(names[i].value) + 2;
+  char *text = calloc(1, n), *to = text;
+  for (size_t i = 0; text && i < count; i++) {
+    to = stpcpy(to, names[i].value);
+    to = i + 1 < count ? stpcpy(to, ", ") : to;
+  }
+  return text;
+}
+
+int cli_authority_record(cli_authority_t *authority, const sp_certificate_t *certificate) {
+  char *names = join_names(certificate);
+  if (!names)
+    return cli_fail("out of memory");
+  cli_entry_t entry = {.serial = sp_certificate_serial(certificate),
+                       .subject = sp_certificate_subject(certificate),
+                       .names = names,
+                       .pem = sp_certificate_pem(certificate),
+                       .valid_from = sp_certificate_valid_from(certificate),
+                       .valid_to = sp_certificate_valid_to(certificate),
+                       .signed_at = (int64_t)time(NULL)};
+  int status = cli_ledger_begin(authority->ledger);
+  if (!status)
+    status = cli_ledger_add(authority->ledger, &entry);
+  if (!status)
+    status = cli_ledger_commit(authority->ledger);
+  free(names);
+  return status;
+}
+
+static size_t length_of(const sp_certificate_t *certificate) {
+  size_t n = 0;
+  for (; certificate; certificate = sp_certificate_next(certificate))
+    n += strlen(sp_certificate_pem(certificate));
+  return n;
+}
+
+static char *append(char *to, const sp_certificate_t *certificate) {
+  for (; certificate; certificate = sp_certificate_next(certificate))
+    to = stpcpy(to, sp_certificate_pem(certificate));
+  return to;
+}
+
+char *cli_authority_join(const sp_certificate_t *certificate, const sp_certificate_t *more) {
+  char *text = malloc(length_of(certificate) + length_of(more) + 1);
+  if (!text) {
+    (void)cli_fail("out of memory");
+    return NULL;
+  }
+  *append(append(text, certificate), more) = '\0';
+  return text;
 }

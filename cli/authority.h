@@ -40,10 +40,20 @@ int cli_ledger_each(cli_ledger_t *ledger, cli_each_t each, void *data);
 
 typedef struct cli_authority {
   const char *folder, *passphrase_file;
-  sp_key_t *key;          /* that signs */
-  sp_certificate_t *root; /* its certificate: the root's, or the intermediate's */
+  sp_key_t *key; /* that signs */
+  sp_certificate_t
+      *certificate;       /* its certificate; an intermediate's with those above it but the root */
+  sp_certificate_t *root; /* that clients trust */
   cli_ledger_t *ledger;
+  bool is_intermediate;
 } cli_authority_t;
+
+/* Puts a certificate on record: what was given out and is not on record could never be revoked. */
+int cli_authority_record(cli_authority_t *authority, const sp_certificate_t *certificate);
+
+/* A certificate and those after it, as one PEM text, to free; `more` comes last (may be NULL).
+ * NULL: no memory, and told. */
+char *cli_authority_join(const sp_certificate_t *certificate, const sp_certificate_t *more);
 
 /* The path of a file of the authority's. False, and told: too long. */
 bool cli_authority_path(char *room, size_t size, const char *folder, const char *name);

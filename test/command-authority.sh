@@ -106,6 +106,22 @@ expect 0 openssl verify -x509_strict -CAfile two/root.pem middle.pem
 expect 1 setsid "$securepair" authority sign csr.pem --folder two
 says "is encrypted"
 
+# -- an intermediate one ---------------------------------------------------------------------------
+expect 1 "$securepair" authority init --folder three --below authority
+says "path length is 0"
+rm -rf three
+expect 0 "$securepair" authority init --folder three --below two --parent-passphrase-file secret
+[ "$(stat -c %a three/intermediate-key.pem)" = 600 ] || fail "the intermediate's key is readable by others"
+expect 0 "$securepair" authority list --folder two
+says "CN=intermediate authority of my own"
+expect 0 "$securepair" authority sign csr.pem --folder three --out chained.pem
+expect 0 openssl verify -x509_strict -CAfile two/root.pem -untrusted chained.pem chained.pem
+[ "$(grep -c BEGIN chained.pem)" -eq 2 ] || fail "the intermediate's certificate does not come along"
+expect 0 certtool --verify --verify-hostname=a.example --load-ca-certificate two/root.pem --infile chained.pem
+expect 1 "$securepair" authority sign csr.pem --folder three --authority --subject CN=more
+says "path length is 0"
+expect 0 "$securepair" authority crl --folder three --out three.crl
+
 # -- fifty at once ---------------------------------------------------------------------------------
 pids=()
 for i in $(seq 50); do

@@ -170,7 +170,8 @@ static int check_path(making_t *making, sp_error_t *why) {
     return 0;
   if (most == 0)
     return sp__fail(why, SP_ECERTIFICATE, SP_US,
-                    "the issuer may not sign for other authorities: its path length is 0");
+                    "the issuer may not sign for other authorities: its path length is 0 "
+                    "(give the root a larger one when it is made)");
   if (!making->spec.path_length_plus_1 || making->spec.path_length_plus_1 > most)
     making->spec.path_length_plus_1 = (int)most;
   return 0;
