@@ -38,11 +38,14 @@ typedef struct cli_arguments {
   poptContext context;
   const char **all; /* ends with NULL */
   int count;
+  void **owned; /* texts that popt made for the options */
+  size_t owned_count;
 } cli_arguments_t;
 
 /* Reads the options into where the table says. 0: go on, and cli_parsed at the end; else the exit
  * status, +1 (help was asked for and shown, or the command line cannot be read). `least` and `most`
- * are how many arguments there may be; most below 0: any number. */
+ * are how many arguments there may be; most below 0: any number. What options point to lives until
+ * cli_parsed. */
 int cli_parse(cli_arguments_t *arguments, const cli_help_t *help, struct poptOption *table,
               int least, int most, int argc, const char **argv);
 void cli_parsed(cli_arguments_t *arguments);

@@ -1,6 +1,49 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
+
+/* -- what popt allocates ----------------------------------------------------------------------- */
+
+static void own(cli_arguments_t *arguments, const void *text) {
+  void **more = realloc(arguments->owned, (arguments->owned_count + 1) * sizeof *more);
+  if (!more)
+    abort();
+  arguments->owned = more;
+  more[arguments->owned_count++] = (void *)(uintptr_t)text;
+}
+
+/* A text is popt's if it is not the one that stood there as the default. */
+static void own_options(cli_arguments_t *arguments, const struct poptOption *table,
+                        const char *const *defaults) {
+  for (; table->longName || table->shortName; table++, defaults++) {
+    unsigned kind = table->argInfo & POPT_ARG_MASK;
+    const char *const *text = table->arg;
+    if (kind == POPT_ARG_STRING && *text && *text != *defaults)
+      own(arguments, *text);
+    const char *const *list =
+        kind == POPT_ARG_ARGV ? *(const char *const *const *)table->arg : NULL;
+    for (size_t i = 0; list && list[i]; i++)
+      own(arguments, list[i]);
+    if (list)
+      own(arguments, list);
+  }
+}
+
+static const char **defaults_of(const struct poptOption *table) {
+  size_t count = 0;
+  while (table[count].longName || table[count].shortName)
+    count++;
+  const char **defaults = calloc(count + 1, sizeof *defaults);
+  if (!defaults)
+    abort();
+  for (size_t i = 0; i < count; i++)
+    if ((table[i].argInfo & POPT_ARG_MASK) == POPT_ARG_STRING)
+      defaults[i] = *(const char **)table[i].arg;
+  return defaults;
+}
+
+/* -- parsing ----------------------------------------------------------------------------------- */
 
 static void show_help(poptContext context, const cli_help_t *help) {
   printf("%s\n\nExamples\n%s\n", help->summary, help->examples);
@@ -24,8 +67,13 @@ int cli_parse(cli_arguments_t *arguments, const cli_help_t *help, struct poptOpt
                              {"help", 'h', POPT_ARG_NONE, &wants_help, 0, "show this", NULL},
                              POPT_TABLEEND};
   argv[0] = "securepair"; /* popt's usage line begins with it */
+  arguments->owned = NULL;
+  arguments->owned_count = 0;
   arguments->context = poptGetContext("securepair", argc, argv, all, 0);
+  const char **defaults = defaults_of(table);
   int result = poptGetNextOpt(arguments->context);
+  own_options(arguments, table, defaults);
+  free(defaults);
   if (wants_help) {
     show_help(arguments->context, help);
     cli_parsed(arguments);
@@ -47,4 +95,8 @@ int cli_parse(cli_arguments_t *arguments, const cli_help_t *help, struct poptOpt
 
 void cli_parsed(cli_arguments_t *arguments) {
   arguments->context = poptFreeContext(arguments->context);
+  while (arguments->owned_count)
+    free(arguments->owned[--arguments->owned_count]);
+  free(arguments->owned);
+  arguments->owned = NULL;
 }
