@@ -23,6 +23,7 @@ int cli_request(int argc, const char **argv);
 int cli_certificate(int argc, const char **argv);
 int cli_authority(int argc, const char **argv);
 int cli_connect(int argc, const char **argv);
+int cli_serve(int argc, const char **argv);
 int cli_show(int argc, const char **argv);
 
 /* -- parse.c: the command line ----------------------------------------------------------------- */

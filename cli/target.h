@@ -12,4 +12,9 @@ typedef struct cli_target {
 /* Answers an exit status. */
 int cli_target_parse(cli_target_t *target, const char *text, int usual_port);
 
+/* The same for who listens: PORT alone is on 127.0.0.1, as is NULL, and :PORT on all addresses
+ * (host
+ * ""); port 0 is any that is free. */
+int cli_target_to_listen(cli_target_t *target, const char *text, int usual_port);
+
 #endif

@@ -1,0 +1,292 @@
+#include "log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+enum { ROOM = 1 << 20, PATIENCE = 1000000000 /* ns */ };
+
+struct cli_log {
+  bool json, has_thread;
+  uv_thread_t thread;
+  /* below: under the lock */
+  uv_mutex_t lock;
+  uv_cond_t changed;
+  char *waiting, *writing; /* ROOM each; swapped by the writer */
+  size_t n;                /* bytes in `waiting` */
+  unsigned long lost;
+  bool stopping, stopped;
+};
+
+/* -- writing ----------------------------------------------------------------------------------- */
+
+/* Nobody can be told of a log that cannot be written. */
+static void write_all(const char *bytes, size_t n) {
+  while (n) {
+    ssize_t wrote = write(STDERR_FILENO, bytes, n);
+    if (wrote < 0 && errno != EINTR)
+      return;
+    bytes += wrote > 0 ? wrote : 0;
+    n -= wrote > 0 ? (size_t)wrote : 0;
+  }
+}
+
+static void write_lost(const cli_log_t *log, unsigned long lost) {
+  char line[128];
+  int n = snprintf(line, sizeof line,
+                   log->json ? "{\"event\": \"lost\", \"lines\": %lu}\n"
+                             : "%lu lines of the log were lost: its reader is too slow\n",
+                   lost);
+  write_all(line, (size_t)n);
+}
+
+static void run_thread(void *data) {
+  cli_log_t *log = data;
+  uv_mutex_lock(&log->lock);
+  for (;;) {
+    while (!log->n && !log->lost && !log->stopping)
+      uv_cond_wait(&log->changed, &log->lock);
+    if (!log->n && !log->lost)
+      break;
+    char *bytes = log->waiting;
+    size_t n = log->n;
+    unsigned long lost = log->lost;
+    log->waiting = log->writing;
+    log->writing = bytes;
+    log->n = log->lost = 0;
+    uv_mutex_unlock(&log->lock);
+    write_all(bytes, n);
+    if (lost)
+      write_lost(log, lost);
+    uv_mutex_lock(&log->lock);
+  }
+  log->stopped = true;
+  uv_cond_signal(&log->changed);
+  uv_mutex_unlock(&log->lock);
+}
+
+static void put_bytes(cli_log_t *log, const char *bytes, size_t n) {
+  if (!log->has_thread) {
+    write_all(bytes, n);
+    return;
+  }
+  uv_mutex_lock(&log->lock);
+  if (log->n + n > ROOM) {
+    log->lost++;
+  } else {
+    memcpy(log->waiting + log->n, bytes, n);
+    log->n += n;
+  }
+  uv_cond_signal(&log->changed);
+  uv_mutex_unlock(&log->lock);
+}
+
+/* -- lines ------------------------------------------------------------------------------------- */
+
+enum { LONGEST = 300 }; /* of a text, before it is cut */
+
+/* Printable ASCII stays as it is: nothing else is the same on every terminal. */
+static void put_safely(FILE *to, const char *text) {
+  for (; *text; text++) {
+    unsigned char c = (unsigned char)*text;
+    if (c < 0x20 || c > 0x7e)
+      fprintf(to, "\\x%02X", c);
+    else
+      fputc(c, to);
+  }
+}
+
+static void put_value(FILE *to, const json_t *value) {
+  if (json_is_string(value))
+    put_safely(to, json_string_value(value));
+  else if (json_is_integer(value))
+    fprintf(to, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+  else if (json_is_real(value))
+    fprintf(to, "%.3f", json_real_value(value));
+  else if (json_is_boolean(value))
+    fputs(json_is_true(value) ? "yes" : "no", to);
+}
+
+static bool is_said_otherwise(const char *name) {
+  return !strcmp(name, "time") || !strcmp(name, "event") || !strcmp(name, "client");
+}
+
+static void put_name(FILE *to, const char *name) {
+  for (; *name; name++)
+    fputc(*name == '_' ? ' ' : *name, to);
+}
+
+/* "time client event: name value, name value" */
+static void put_plain(FILE *to, json_t *line) {
+  const char *client = json_string_value(json_object_get(line, "client")), *name;
+  const char *message = json_string_value(json_object_get(line, "message"));
+  const char *between = ": ";
+  json_t *value;
+  fprintf(to, "%s ", json_string_value(json_object_get(line, "time")));
+  if (client) {
+    put_safely(to, client);
+    fputc(' ', to);
+  }
+  if (message) {
+    put_safely(to, message);
+    return;
+  }
+  put_name(to, json_string_value(json_object_get(line, "event")));
+  json_object_foreach(line, name, value) {
+    if (is_said_otherwise(name))
+      continue;
+    fputs(between, to);
+    between = ", ";
+    put_name(to, name);
+    fputc(' ', to);
+    put_value(to, value);
+  }
+}
+
+/* No text is longer than what a person would read; cut where a character begins. */
+static void bound(json_t *object) {
+  char cut[LONGEST + sizeof "..."];
+  const char *name;
+  json_t *value;
+  json_object_foreach(object, name, value) {
+    size_t n = LONGEST;
+    if (!json_is_string(value) || json_string_length(value) <= n)
+      continue;
+    memcpy(cut, json_string_value(value), n);
+    while (((unsigned char)json_string_value(value)[n] & 0xc0) == 0x80)
+      n--;
+    memcpy(cut + n, "...", 3);
+    (void)json_string_setn(value, cut, n + 3);
+  }
+}
+
+static json_t *time_now(void) {
+  struct timespec now;
+  struct tm tm;
+  char text[40];
+  clock_gettime(CLOCK_REALTIME, &now);
+  size_t n = gmtime_r(&now.tv_sec, &tm) ? strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm) : 0;
+  snprintf(text + n, sizeof text - n, ".%03ldZ", now.tv_nsec / 1000000);
+  return json_string(text);
+}
+
+/* jansson escapes all that is no printable ASCII, but DEL. */
+static void put_json(FILE *to, const json_t *line) {
+  char *text = json_dumps(line, JSON_ENSURE_ASCII);
+  for (const char *at = text; at && *at; at++) {
+    if (*at == 0x7f)
+      fputs("\\u007f", to);
+    else
+      fputc(*at, to);
+  }
+  free(text);
+}
+
+void cli_log_put(cli_log_t *log, const char *event, json_t *facts) {
+  char *bytes = NULL;
+  size_t n = 0;
+  json_t *line = json_object();
+  FILE *to = open_memstream(&bytes, &n);
+  if (line && to) {
+    json_object_set_new(line, "time", time_now());
+    json_object_set_new(line, "event", json_string(event));
+    (void)json_object_update(line, facts);
+    bound(line);
+    if (log->json)
+      put_json(to, line);
+    else
+      put_plain(to, line);
+    fputc('\n', to);
+  }
+  if (to && fclose(to) == 0)
+    put_bytes(log, bytes, n);
+  free(bytes);
+  json_decref(line);
+  json_decref(facts);
+}
+
+void cli_log_say(cli_log_t *log, const char *event, const char *format, ...) {
+  char text[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  json_t *facts = json_object();
+  json_object_set_new(facts, "message", cli_log_text(text, strlen(text)));
+  cli_log_put(log, event, facts);
+}
+
+json_t *cli_log_text(const void *bytes, size_t n) {
+  static const char digits[] = "0123456789ABCDEF";
+  const unsigned char *in = bytes;
+  json_t *text = json_stringn(bytes, n); /* NULL: no UTF-8 */
+  if (text)
+    return text;
+  char room[4 * LONGEST + 8], *out = room;
+  for (size_t i = 0; i < n && i <= LONGEST; i++) {
+    if (in[i] >= 0x20 && in[i] <= 0x7e) {
+      *out++ = (char)in[i];
+      continue;
+    }
+    *out++ = '\\', *out++ = 'x';
+    *out++ = digits[in[i] >> 4], *out++ = digits[in[i] & 15];
+  }
+  return json_stringn(room, (size_t)(out - room));
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+static void log_free(cli_log_t *log) {
+  free(log->waiting);
+  free(log->writing);
+  free(log);
+}
+
+cli_log_t *cli_log_new(bool json) {
+  cli_log_t *log = calloc(1, sizeof *log);
+  if (!log)
+    return NULL;
+  log->json = json;
+  log->waiting = malloc(ROOM);
+  log->writing = malloc(ROOM);
+  if (log->waiting && log->writing)
+    return log;
+  log_free(log);
+  return NULL;
+}
+
+int cli_log_start(cli_log_t *log) {
+  if (uv_mutex_init(&log->lock) < 0 || uv_cond_init(&log->changed) < 0 ||
+      uv_thread_create(&log->thread, run_thread, log) < 0)
+    return cli_fail("cannot start the thread that writes the log");
+  log->has_thread = true;
+  return CLI_OK;
+}
+
+/* A thread that still hangs in write() ends with the process. */
+static bool stop_thread(cli_log_t *log) {
+  uint64_t until = uv_hrtime() + PATIENCE;
+  uv_mutex_lock(&log->lock);
+  log->stopping = true;
+  uv_cond_signal(&log->changed);
+  while (!log->stopped && uv_hrtime() < until)
+    (void)uv_cond_timedwait(&log->changed, &log->lock, until - uv_hrtime());
+  bool stopped = log->stopped;
+  uv_mutex_unlock(&log->lock);
+  if (stopped) {
+    (void)uv_thread_join(&log->thread);
+    uv_cond_destroy(&log->changed);
+    uv_mutex_destroy(&log->lock);
+  }
+  return stopped;
+}
+
+void cli_log_free(cli_log_t *log) {
+  if (log && (!log->has_thread || stop_thread(log)))
+    log_free(log);
+}

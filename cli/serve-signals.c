@@ -1,0 +1,63 @@
+/* Signals of `securepair serve`: SIGTERM and SIGINT end it, by and by; the others are harmless. */
+#include "serving.h"
+
+#include <signal.h>
+
+/* -- ending ------------------------------------------------------------------------------------ */
+
+static void on_server_closed(sp_server_t *server) {
+  cli_serve_t *serve = sp_server_data(server);
+  serve->server = NULL;
+  cli_serve_forget_signals(serve);
+}
+
+static void cut(cli_serve_t *serve) {
+  if (serve->server)
+    sp_server_destroy_all(serve->server);
+}
+
+static void on_grace_over(uv_timer_t *timer) {
+  cli_serve_t *serve = timer->data;
+  cli_log_say(serve->log, "cut", "%zu connections did not end in %d seconds, and are cut",
+              sp_server_connections(serve->server), serve->options.grace);
+  cut(serve);
+}
+
+static void end(cli_serve_t *serve, const char *signal_name) {
+  if (serve->is_draining) {
+    cli_log_say(serve->log, "cut", "%s again: all connections are cut", signal_name);
+    cut(serve);
+    return;
+  }
+  serve->is_draining = true;
+  cli_log_say(serve->log, "stopping", "%s: no more clients; %zu connections go on for %d seconds",
+              signal_name, sp_server_connections(serve->server), serve->options.grace);
+  (void)sp_server_close(serve->server, on_server_closed);
+  (void)uv_timer_start(&serve->grace, on_grace_over, (uint64_t)serve->options.grace * 1000, 0);
+  cli_serve_drain(serve);
+}
+
+/* -- signals ----------------------------------------------------------------------------------- */
+
+static void on_signal(uv_signal_t *handle, int number) {
+  cli_serve_t *serve = handle->data;
+  if (number == SIGTERM || number == SIGINT)
+    end(serve, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+void cli_serve_follow_signals(cli_serve_t *serve) {
+  static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGPIPE};
+  (void)uv_timer_init(&serve->loop, &serve->grace);
+  serve->grace.data = serve;
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    (void)uv_signal_init(&serve->loop, &serve->signals[i]);
+    serve->signals[i].data = serve;
+    (void)uv_signal_start(&serve->signals[i], on_signal, numbers[i]);
+  }
+}
+
+void cli_serve_forget_signals(cli_serve_t *serve) {
+  uv_close((uv_handle_t *)&serve->grace, NULL);
+  for (size_t i = 0; i < sizeof serve->signals / sizeof *serve->signals; i++)
+    uv_close((uv_handle_t *)&serve->signals[i], NULL);
+}

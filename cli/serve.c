@@ -1,0 +1,153 @@
+/* securepair serve */
+#include "serving.h"
+
+#include <signal.h>
+#include <string.h>
+
+static const cli_help_t help = {
+    "securepair serve [[HOST:]PORT] [OPTION...]",
+    "Serves TLS: by default an echo on 127.0.0.1:8000 with a certificate that is made on the "
+    "spot,\n"
+    "and whose fingerprint is in the log, on standard error. Write :8000 to listen on all\n"
+    "addresses. SIGTERM ends it when the connections are done.",
+    "  securepair serve\n"
+    "  securepair serve :443 --key server-key.pem --cert server-cert.pem\n"
+    "  securepair serve --client-ca authority/root.pem --json\n"};
+
+void *cli_serve_state(const cli_serve_t *serve) { return serve->state; }
+
+/* -- running ----------------------------------------------------------------------------------- */
+
+static void tell_listening(const cli_serve_t *serve) {
+  char address[128] = "";
+  int port = 0;
+  (void)sp_server_address(serve->server, address, sizeof address, &port);
+  json_t *facts = json_object();
+  json_object_set_new(
+      facts, "message",
+      json_sprintf(strchr(address, ':') ? "listening on [%s]:%d (%s)" : "listening on %s:%d (%s)",
+                   address, port, serve->service->name));
+  json_object_set_new(facts, "address", json_string(address));
+  json_object_set_new(facts, "port", json_integer(port));
+  json_object_set_new(facts, "service", json_string(serve->service->name));
+  cli_log_put(serve->log, "listening", facts);
+}
+
+/* Every address of both families, or where there is no IPv6, of one. */
+static int listen_everywhere(sp_server_t *server, int port, sp_error_t *why) {
+  int status = sp_server_listen(server, "::", port, why);
+  return status == UV_EAFNOSUPPORT || status == UV_EADDRNOTAVAIL
+             ? sp_server_listen(server, NULL, port, why)
+             : status;
+}
+
+static int bind_port(cli_serve_t *serve) {
+  cli_target_t place;
+  sp_error_t why;
+  if (cli_target_to_listen(&place, serve->options.listen, 8000))
+    return CLI_FAILED;
+  int status = *place.host ? sp_server_listen(serve->server, place.host, place.port, &why)
+                           : listen_everywhere(serve->server, place.port, &why);
+  return status < 0 ? cli_fail_with(&why) : CLI_OK;
+}
+
+static void on_never_listened(sp_server_t *server) { (void)server; }
+
+static int run(cli_serve_t *serve) {
+  int status = cli_serve_make(serve);
+  if (!status)
+    status = bind_port(serve);
+  if (status) {
+    if (serve->server)
+      (void)sp_server_close(serve->server, on_never_listened);
+    return status;
+  }
+  cli_serve_follow_signals(serve);
+  tell_listening(serve);
+  if (serve->made)
+    cli_serve_tell_made(serve);
+  return cli_log_start(serve->log);
+}
+
+static int go(cli_serve_t *serve) {
+  serve->log = cli_log_new(serve->options.json);
+  if (!serve->log || uv_loop_init(&serve->loop) < 0)
+    return cli_fail("there is no memory to begin with");
+  int status = run(serve);
+  (void)uv_run(&serve->loop, UV_RUN_DEFAULT);
+  (void)uv_loop_close(&serve->loop);
+  sp_certificate_release(serve->made);
+  if (!status)
+    cli_log_say(serve->log, "stopped", "stopped");
+  cli_log_free(serve->log);
+  return status;
+}
+
+/* -- options ----------------------------------------------------------------------------------- */
+
+static int check_number(const char *option, int number, int least, int most) {
+  return number >= least && number <= most
+             ? CLI_OK
+             : cli_fail("%s %d: %d to %d are possible", option, number, least, most);
+}
+
+static int check(const cli_serve_options_t *o) {
+  if (o->client_optional && !o->client_ca)
+    return cli_fail("--client-optional: say with --client-ca whose certificates are accepted");
+  if (check_number("--max-connections", o->max_connections, 0, 1000000) ||
+      check_number("--handshake-timeout", o->handshake_timeout, 1, 3600) ||
+      check_number("--idle-timeout", o->idle_timeout, 0, 86400) ||
+      check_number("--grace", o->grace, 0, 86400))
+    return CLI_FAILED;
+  return CLI_OK;
+}
+
+int cli_serve(int argc, const char **argv) {
+  cli_serve_t serve = {.service = &cli_echo,
+                       .options = {.max_connections = 1000, .handshake_timeout = 30, .grace = 10}};
+  cli_serve_options_t *o = &serve.options;
+  cli_arguments_t arguments;
+  struct poptOption table[] = {
+      {"listen", 'l', POPT_ARG_STRING, &o->listen, 0,
+       "where, if not said before: PORT, HOST:PORT, or :PORT for all addresses", "[HOST:]PORT"},
+      {"cert", 'c', POPT_ARG_ARGV, &o->certs, 0,
+       "the certificate with its chain; again for one with another type of key", "FILE"},
+      {"key", 'k', POPT_ARG_ARGV, &o->keys, 0,
+       "its private key, if that is not in the same file; one for each --cert", "FILE"},
+      {"passphrase-file", 0, POPT_ARG_STRING, &o->passphrase_file, 0,
+       "the keys' passphrase is the first line of FILE", "FILE"},
+      {"client-ca", 0, POPT_ARG_STRING, &o->client_ca, 0,
+       "clients need a certificate of an authority in FILE", "FILE"},
+      {"client-optional", 0, POPT_ARG_NONE, &o->client_optional, 0,
+       "... or are served without one, which the log says", NULL},
+      {"alpn", 0, POPT_ARG_ARGV, &o->alpn, 0,
+       "speak this application protocol; several in order of preference", "NAME"},
+      {"tls-min", 0, POPT_ARG_STRING, &o->min, 0, "the oldest version of TLS: 1.2 or 1.3",
+       "VERSION"},
+      {"tls-max", 0, POPT_ARG_STRING, &o->max, 0, "the newest", "VERSION"},
+      {"ciphers", 0, POPT_ARG_STRING, &o->ciphers, 0, "for TLS 1.2, as OpenSSL writes them",
+       "LIST"},
+      {"max-connections", 0, POPT_ARG_INT, &o->max_connections, 0,
+       "at the same time; 0: any number (default 1000)", "N"},
+      {"handshake-timeout", 0, POPT_ARG_INT, &o->handshake_timeout, 0,
+       "until a client is secure (default 30)", "SECONDS"},
+      {"idle-timeout", 0, POPT_ARG_INT, &o->idle_timeout, 0,
+       "without traffic until a client is cut off (default 0: never)", "SECONDS"},
+      {"handshake-workers", 0, POPT_ARG_NONE, &o->workers, 0, "handshakes on threads of their own",
+       NULL},
+      {"grace", 0, POPT_ARG_INT, &o->grace, 0, "for connections to end after SIGTERM (default 10)",
+       "SECONDS"},
+      {"json", 0, POPT_ARG_NONE, &o->json, 0, "the log as an object of JSON a line", NULL},
+      {"quiet", 'q', POPT_ARG_NONE, &o->quiet, 0, "not a line for each connection", NULL},
+      POPT_TABLEEND};
+  int parsed = cli_parse(&arguments, &help, table, 0, 1, argc, argv);
+  if (parsed)
+    return parsed - 1;
+  if (arguments.count)
+    o->listen = arguments.all[0];
+  int status = check(o);
+  if (!status)
+    status = go(&serve);
+  cli_parsed(&arguments);
+  return status;
+}
