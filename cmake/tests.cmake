@@ -45,6 +45,18 @@ foreach(source IN LISTS tests)
   set_test_properties(${name})
 endforeach()
 
+# What scripts, and tests that run programs, find in the build folder.
+add_custom_target(product)
+foreach(target securepair_shared securepair_static securepair_command)
+  if(TARGET ${target})
+    add_dependencies(product ${target})
+  endif()
+endforeach()
+foreach(source IN LISTS examples)
+  get_filename_component(name ${source} NAME_WE)
+  add_dependencies(product example-${name})
+endforeach()
+
 find_program(BASH bash REQUIRED)
 file(GLOB scripts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/test/*.sh)
 foreach(script IN LISTS scripts)
