@@ -2,13 +2,21 @@
  * The load of the benchmarks: a client that costs as little as may be and does one thing.
  *
  *     load handshake PORT COUNT      full handshakes, one after the other
+ *     load resume PORT COUNT         the same, all resumed by the ticket of one before them
  *     load echo PORT BYTES CHUNK     BYTES in records of CHUNK bytes each, sent and read back
+ *     load send PORT BYTES CHUNK     the same to a server that answers nothing (sink)
+ *     load receive PORT BYTES        from a server that sends all the time (source)
  *     load idle PORT COUNT           COUNT connections that echo 1 KB each, say "ready" and then
  *                                    are held until the input ends
  *     load storm PORT COUNT TIMES    COUNT handshakes at once, ten times a second, so many TIMES;
  *                                    where the former are not done yet, a burst is left out
+ *     load facts PORT                what the server agrees to, as JSON: version, suite, group, how
+ *                                    many tickets, and whether one of them is good
  *
- * The server echoes; on 127.0.0.1. The certificate is not looked at. Prints what was done.
+ * With tls1.2 as the last word in that version, else in TLS 1.3. The server is on 127.0.0.1 and
+ * echoes where nothing else is said. Its certificate is not looked at; but what all figures have in
+ * common has to be agreed: AES-128-GCM and X25519. A connection ends when both sides have said so,
+ * and then all that was sent has been taken. Prints what was done.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +25,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +42,7 @@
 #define GREETING 1024
 
 static SSL_CTX *ctx;
-static int port;
+static int port, version = TLS1_3_VERSION;
 
 __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...) {
   va_list arguments;
@@ -61,10 +70,28 @@ static int connected_socket(void) {
   return fd;
 }
 
-static SSL *secure_connection(void) {
+/* Of the key exchange; NULL: there was none. */
+static const char *group_of(SSL *ssl) {
+  EVP_PKEY *key = NULL;
+  const char *name = SSL_get_peer_tmp_key(ssl, &key) ? OBJ_nid2sn(EVP_PKEY_get_id(key)) : NULL;
+  EVP_PKEY_free(key);
+  return name;
+}
+
+static void check_agreed(SSL *ssl) {
+  const char *group = group_of(ssl);
+  if (SSL_version(ssl) != version || !strstr(SSL_get_cipher_name(ssl), "AES") ||
+      !strstr(SSL_get_cipher_name(ssl), "128") || (group && strcmp(group, "X25519") != 0))
+    fail("not as agreed: %s, %s, %s", SSL_get_version(ssl), SSL_get_cipher_name(ssl),
+         group ? group : "no key exchange");
+}
+
+static SSL *secure_connection(SSL_SESSION *session) {
   SSL *ssl = SSL_new(ctx);
-  if (!ssl || !SSL_set_fd(ssl, connected_socket()) || SSL_connect(ssl) != 1)
+  if (!ssl || !SSL_set_fd(ssl, connected_socket()) || (session && !SSL_set_session(ssl, session)) ||
+      SSL_connect(ssl) != 1)
     fail("handshake failed");
+  check_agreed(ssl);
   return ssl;
 }
 
@@ -86,29 +113,98 @@ static int has_sent(int fd) {
   return sent > 0;
 }
 
-static void close_connection(SSL *ssl) {
+static void free_connection(SSL *ssl) {
   int fd = SSL_get_fd(ssl);
-  (void)SSL_shutdown(ssl);
-  (void)has_sent(fd); /* where writes are gathered */
   SSL_free(ssl);
   (void)close(fd);
 }
 
-/* -- handshake --------------------------------------------------------------------------------- */
-
-static void run_handshakes(long count) {
-  for (long i = 0; i < count; i++)
-    close_connection(secure_connection());
-  (void)printf("%ld handshakes\n", count);
+/* Without waiting for the server's end. */
+static void close_connection(SSL *ssl) {
+  (void)SSL_shutdown(ssl);
+  free_connection(ssl);
 }
-
-/* -- echo -------------------------------------------------------------------------------------- */
 
 static void wait_for(int fd, short events) {
   struct pollfd item = {.fd = fd, .events = events};
   if (poll(&item, 1, 10000) == 0)
     fail("the server does not answer");
 }
+
+/* Says the end and drops what comes until the server's. */
+static void end_connection(SSL *ssl) {
+  static char room[1 << 14];
+  int result, error, fd = SSL_get_fd(ssl);
+  (void)SSL_shutdown(ssl);
+  while (outgoing.end > outgoing.start) /* where writes are gathered */
+    if (!has_sent(fd))
+      wait_for(fd, POLLOUT);
+  while ((result = SSL_read(ssl, room, sizeof room)) > 0 ||
+         (error = SSL_get_error(ssl, result)) == SSL_ERROR_WANT_READ)
+    if (result <= 0)
+      wait_for(fd, POLLIN);
+  if (error != SSL_ERROR_ZERO_RETURN)
+    fail("the server ended without saying so");
+  free_connection(ssl);
+}
+
+/* -- handshake --------------------------------------------------------------------------------- */
+
+static void run_handshakes(long count) {
+  for (long i = 0; i < count; i++)
+    end_connection(secure_connection(NULL));
+  (void)printf("%ld handshakes\n", count);
+}
+
+/* -- resume ------------------------------------------------------------------------------------ */
+
+static SSL_SESSION *ticket; /* the last one */
+static int tickets;
+
+static int take_ticket(SSL *ssl, SSL_SESSION *session) {
+  (void)ssl;
+  SSL_SESSION_free(ticket);
+  ticket = session;
+  tickets++;
+  return 1; /* it is ours now */
+}
+
+static void get_ticket(void) {
+  (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(ctx, take_ticket);
+  end_connection(secure_connection(NULL));
+  if (!ticket)
+    fail("the server gave no ticket");
+  (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* that one is good for all */
+}
+
+static void run_resumed(long count) {
+  get_ticket();
+  for (long i = 0; i < count; i++) {
+    SSL *ssl = secure_connection(ticket);
+    if (!SSL_session_reused(ssl))
+      fail("handshake %ld was not resumed", i + 1);
+    end_connection(ssl);
+  }
+  (void)printf("%ld handshakes\n", count);
+}
+
+/* -- facts ------------------------------------------------------------------------------------- */
+
+static void tell_facts(void) {
+  get_ticket();
+  SSL *ssl = secure_connection(ticket);
+  int is_resumed = SSL_session_reused(ssl);
+  end_connection(ssl);
+  ssl = secure_connection(NULL);
+  (void)printf("{\"protocol\": \"%s\", \"suite\": \"%s\", \"group\": \"%s\", \"tickets\": %d, "
+               "\"resumes\": %s}\n",
+               SSL_get_version(ssl), SSL_get_cipher_name(ssl), group_of(ssl), tickets,
+               is_resumed ? "true" : "false");
+  end_connection(ssl);
+}
+
+/* -- echo -------------------------------------------------------------------------------------- */
 
 /* Whether SSL_read_ex or SSL_write_ex moved something; if not, it is to be tried again. */
 static int has_moved(SSL *ssl, int result) {
@@ -146,27 +242,80 @@ static void gather_writes(SSL *ssl) {
   SSL_set0_wbio(ssl, bio);
 }
 
-static void run_echo(uint64_t total, size_t chunk) {
-  static unsigned char out[1 << 16], in[1 << 16];
-  SSL *ssl = secure_connection();
-  int fd = SSL_get_fd(ssl);
-  if (chunk > sizeof out || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
-    fail("chunks have at most %zu bytes", sizeof out);
+/* A connection that does not block, with writes gathered. */
+static SSL *open_bulk(void) {
+  SSL *ssl = secure_connection(NULL);
+  if (fcntl(SSL_get_fd(ssl), F_SETFL, O_NONBLOCK) < 0)
+    fail("fcntl: %s", strerror(errno));
   gather_writes(ssl);
+  return ssl;
+}
+
+/* Goes on for as long as the server has everything to do; answers how much was sent. */
+static uint64_t send_some(SSL *ssl, uint64_t left, size_t chunk) {
+  static unsigned char bytes[1 << 16];
+  uint64_t sent = 0;
+  size_t n;
+  if (chunk > sizeof bytes)
+    fail("chunks have at most %zu bytes", sizeof bytes);
+  while (sent < left && outgoing.end - outgoing.start < BATCH &&
+         has_moved(ssl, SSL_write_ex(ssl, bytes, chunk, &n)))
+    sent += n;
+  return sent;
+}
+
+static uint64_t receive_some(SSL *ssl) {
+  static unsigned char room[1 << 16];
+  uint64_t received = 0;
+  size_t n;
+  while (received < WINDOW && has_moved(ssl, SSL_read_ex(ssl, room, sizeof room, &n)))
+    received += n;
+  return received;
+}
+
+static void tell_bytes(uint64_t count) { (void)printf("%llu bytes\n", (unsigned long long)count); }
+
+static void run_echo(uint64_t total, size_t chunk) {
+  SSL *ssl = open_bulk();
+  int fd = SSL_get_fd(ssl);
   uint64_t sent = 0, received = 0;
   while (received < total) {
-    size_t n;
-    while (sent < total && sent - received < WINDOW && outgoing.end - outgoing.start < BATCH &&
-           has_moved(ssl, SSL_write_ex(ssl, out, chunk, &n)))
-      sent += n;
+    if (sent - received < WINDOW)
+      sent += send_some(ssl, sent < total ? total - sent : 0, chunk);
     int moved = has_sent(fd);
-    while (has_moved(ssl, SSL_read_ex(ssl, in, sizeof in, &n)))
-      received += n, moved = 1;
-    if (!moved)
+    uint64_t n = receive_some(ssl);
+    received += n;
+    if (!moved && !n)
       wait_for(fd, (short)(POLLIN | (outgoing.end > outgoing.start ? POLLOUT : 0)));
   }
-  close_connection(ssl);
-  (void)printf("%llu bytes\n", (unsigned long long)received);
+  end_connection(ssl);
+  tell_bytes(received);
+}
+
+static void run_send(uint64_t total, size_t chunk) {
+  SSL *ssl = open_bulk();
+  int fd = SSL_get_fd(ssl);
+  uint64_t sent = 0;
+  while (sent < total) {
+    sent += send_some(ssl, total - sent, chunk);
+    if (!has_sent(fd))
+      wait_for(fd, POLLOUT);
+  }
+  end_connection(ssl);
+  tell_bytes(sent);
+}
+
+static void run_receive(uint64_t total) {
+  SSL *ssl = open_bulk();
+  uint64_t received = 0;
+  while (received < total) {
+    uint64_t n = receive_some(ssl);
+    received += n;
+    if (!n)
+      wait_for(SSL_get_fd(ssl), POLLIN);
+  }
+  close_connection(ssl); /* a source does not stop to send */
+  tell_bytes(received);
 }
 
 /* -- idle -------------------------------------------------------------------------------------- */
@@ -185,7 +334,7 @@ static void greet(SSL *ssl) {
 
 static void run_idle(long count) {
   for (long i = 0; i < count; i++)
-    greet(secure_connection());
+    greet(secure_connection(NULL));
   (void)printf("ready\n");
   (void)fflush(stdout);
   while (getchar() != EOF)
@@ -257,32 +406,51 @@ static void run_storm(long count, long times) {
   (void)printf("%ld handshakes in %ld bursts\n", storm.done, storm.bursts);
 }
 
-int main(int argc, char **argv) {
-  if (argc < 4)
-    fail("usage: load handshake PORT COUNT | echo PORT BYTES CHUNK | idle PORT COUNT | "
-         "storm PORT COUNT TIMES");
-  (void)signal(SIGPIPE, SIG_IGN);
-  port = atoi(argv[2]);
+static void set_up(bool is_bulk) {
   ctx = SSL_CTX_new(TLS_client_method());
-  if (!ctx || !SSL_CTX_set1_groups_list(ctx, "X25519") ||
-      !SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256"))
+  if (!ctx || !SSL_CTX_set1_groups_list(ctx, "X25519:P-256") ||
+      !SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256") ||
+      !SSL_CTX_set_cipher_list(ctx, "ECDHE+AES128+AESGCM") ||
+      !SSL_CTX_set_min_proto_version(ctx, version) || !SSL_CTX_set_max_proto_version(ctx, version))
     fail("OpenSSL cannot be set up");
   (void)SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
   (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-  if (!strcmp(argv[1], "echo")) {
-    SSL_CTX_set_read_ahead(ctx, 1); /* many records in one system call here, too */
-    SSL_CTX_set_default_read_buffer_len(ctx, 1 << 16);
-    (void)SSL_CTX_clear_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+  if (!is_bulk)
+    return;
+  SSL_CTX_set_read_ahead(ctx, 1); /* many records in one system call here, too */
+  SSL_CTX_set_default_read_buffer_len(ctx, 1 << 16);
+  (void)SSL_CTX_clear_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1 && !strcmp(argv[argc - 1], "tls1.2")) {
+    version = TLS1_2_VERSION;
+    argc--;
   }
-  if (!strcmp(argv[1], "handshake"))
-    run_handshakes(atol(argv[3]));
-  else if (!strcmp(argv[1], "idle"))
-    run_idle(atol(argv[3]));
-  else if (!strcmp(argv[1], "echo") && argc == 5)
-    run_echo(strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
-  else if (!strcmp(argv[1], "storm") && argc == 5)
-    run_storm(atol(argv[3]), atol(argv[4]));
+  const char *what = argc > 2 ? argv[1] : "";
+  uint64_t count = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
+  uint64_t more = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
+  (void)signal(SIGPIPE, SIG_IGN);
+  port = argc > 2 ? atoi(argv[2]) : 0;
+  set_up(!strcmp(what, "echo") || !strcmp(what, "send") || !strcmp(what, "receive"));
+  if (!strcmp(what, "facts"))
+    tell_facts();
+  else if (!strcmp(what, "handshake") && count)
+    run_handshakes((long)count);
+  else if (!strcmp(what, "resume") && count)
+    run_resumed((long)count);
+  else if (!strcmp(what, "idle") && count)
+    run_idle((long)count);
+  else if (!strcmp(what, "receive") && count)
+    run_receive(count);
+  else if (!strcmp(what, "echo") && count && more)
+    run_echo(count, more);
+  else if (!strcmp(what, "send") && count && more)
+    run_send(count, more);
+  else if (!strcmp(what, "storm") && count && more)
+    run_storm((long)count, (long)more);
   else
-    fail("unknown load %s", argv[1]);
+    fail("usage: load handshake|resume|idle PORT COUNT | echo|send PORT BYTES CHUNK | receive PORT "
+         "BYTES | storm PORT COUNT TIMES | facts PORT, and tls1.2 at the end if need be");
   return 0;
 }

@@ -1,7 +1,14 @@
 /*
- * The server of `./run bench latency`: it echoes. Prints its port; ends when its input ends.
+ * Our server of the benchmarks.
  *
- *     server KEY CERT [workers] [handshakes=N] [accepts=N]
+ *     SERVER KEY CERT [echo|sink|source] [tls1.2] [workers] [handshakes=N] [accepts=N]
+ *
+ * All servers here have this command line; what concerns only ours, the last three, others pass
+ * over. Listens on 127.0.0.1 on a free port, prints the port, and ends when its input ends. What a
+ * client sends it says back (echo), reads and drops (sink), or it sends by itself as fast as the
+ * client takes it, in writes of 16 KiB until the client ends (source). Speaks TLS 1.3 and nothing
+ * else, or TLS 1.2; X25519 (P-256 only since TLS 1.2 wants the curve of a certificate listed), one
+ * ticket, no cache of sessions, the certificate as it is in the file.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +17,31 @@
 
 #include <securepair.h>
 
+#define RECORD 16384
+
+static enum { ECHOES, DROPS, POURS } mode;
+
+static void drop(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  (void)stream, (void)bytes, (void)n;
+}
+
+/* As much as is taken; the rest at the next drain. */
+static void pour(sp_stream_t *stream) {
+  static const char bytes[RECORD];
+  while (sp_stream_send(stream, bytes, sizeof bytes) == 1)
+    ;
+}
+
 static void on_secure(sp_stream_t *stream, int status) {
-  if (status == 0)
+  static const sp_stream_events_t events = {.data = drop, .drain = pour};
+  if (status < 0)
+    return;
+  if (mode == ECHOES)
     (void)sp_stream_pipe(stream, stream);
+  else
+    sp_stream_on(stream, &events, NULL);
+  if (mode == POURS)
+    pour(stream);
 }
 
 static void on_input(uv_poll_t *poll, int status, int events) {
@@ -27,18 +56,28 @@ static int number_after(const char *word, const char *name) {
   return strncmp(word, name, n) ? 0 : atoi(word + n);
 }
 
+static void take_word(sp_options_t *options, const char *word) {
+  if (!strcmp(word, "sink"))
+    mode = DROPS;
+  if (!strcmp(word, "source"))
+    mode = POURS;
+  if (!strcmp(word, "tls1.2"))
+    options->min_version = options->max_version = SP_TLS1_2;
+  if (!strcmp(word, "workers"))
+    options->handshake_workers = SP_YES;
+  options->handshakes_per_turn += number_after(word, "handshakes=");
+  options->accepts_per_turn += number_after(word, "accepts=");
+}
+
 int main(int argc, char **argv) {
   uv_loop_t *loop = uv_default_loop();
   uv_poll_t input;
   sp_server_t *server;
   sp_error_t why;
-  sp_options_t options = *SP_OPTIONS(.key_file = argv[1], .cert_file = argv[2], .groups = "X25519");
-  for (int i = 3; i < argc; i++) {
-    if (!strcmp(argv[i], "workers"))
-      options.handshake_workers = SP_YES;
-    options.handshakes_per_turn += number_after(argv[i], "handshakes=");
-    options.accepts_per_turn += number_after(argv[i], "accepts=");
-  }
+  sp_options_t options = *SP_OPTIONS(.key_file = argv[1], .cert_file = argv[2], .groups = "X25519:P-256",
+                                     .min_version = SP_TLS1_3, .max_version = SP_TLS1_3);
+  for (int i = 3; i < argc; i++)
+    take_word(&options, argv[i]);
   if (sp_server_new(&server, loop, on_secure, &why, &options) < 0 ||
       sp_server_listen(server, "127.0.0.1", 0, &why) < 0)
     return (void)sp_error_print(stderr, &why), 1;
