@@ -196,6 +196,7 @@ static bool visit(client_t *client, sp_context_t *server) {
   bool resumed = sp_pair_is_resumed(couple.client.pair);
   assert_int_equal(sp_pair_is_resumed(couple.server.pair), resumed);
   assert_true(sp_pair_is_authorized(couple.client.pair));
+  assert_string_equal(sp_pair_server_name(couple.server.pair), "localhost");
   keep_session(client, &couple);
   couple_free(&couple);
   return resumed;

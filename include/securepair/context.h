@@ -66,6 +66,8 @@ typedef struct sp_client_hello {
  * sp_pair_use_protocol, sp_pair_use_session, sp_pair_use_staple, sp_pair_refuse,
  * sp_pair_sign_with, and those that ask for facts. A client's first message that is malformed
  * in what a hook would be shown is refused with decode_error, and the hook is not called.
+ * They are asked about a client's first message once: one that asks for another server name when it
+ * has to send it again (HelloRetryRequest) is refused with illegal_parameter.
  * When a server's hook chooses another context, the hooks that began a handshake finish it; but
  * what the contexts have to be made with (keylog, session_new) both have to have.
  * They are called on the thread that works on the pair.

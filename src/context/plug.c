@@ -1,5 +1,6 @@
 /* Callbacks that OpenSSL has by SSL_CTX only, passed on to the connection (sp__handler_t). Those
  * that cost something are there only when the context's hooks want them. */
+#include "certificate/certificate.h"
 #include "context/build.h"
 
 static const sp__handler_t *handler_of(const SSL *ssl) {
@@ -27,6 +28,15 @@ static int on_staple(SSL *ssl, void *unused) {
   (void)unused;
   const sp__handler_t *handler = handler_of(ssl);
   return handler && handler->staple ? handler->staple(ssl) : SSL_TLSEXT_ERR_NOACK;
+}
+
+/* A server tells a client that its name was looked at (RFC 6066 3). Only then OpenSSL writes it
+ * into the session, without which nobody knows it when that comes back in TLS 1.2. Which
+ * certificate is served was decided before. */
+static int on_server_name(SSL *ssl, int *alert, void *unused) {
+  (void)alert, (void)unused;
+  const char *name = SSL_is_server(ssl) ? SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) : NULL;
+  return name && sp__is_host_name(name) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
 static int on_ticket_made(SSL *ssl, void *unused) {
@@ -59,6 +69,7 @@ void sp__plug(const sp_context_t *context) {
   SSL_CTX_sess_set_get_cb(ctx, on_session_get);
   SSL_CTX_set_session_ticket_cb(ctx, on_ticket_made, on_ticket_opened, NULL);
   SSL_CTX_set_tlsext_status_cb(ctx, on_staple);
+  SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
   if (context->logs_keys)
     SSL_CTX_set_keylog_callback(ctx, on_keylog);
 }

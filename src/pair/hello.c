@@ -12,13 +12,8 @@
 #include "pair/offer.h"
 #include "pair/pair.h"
 
-int sp__hello_name(SSL *ssl, const uint8_t **name, size_t *size) {
-  const unsigned char *p;
-  size_t n;
-  *name = NULL;
-  *size = 0;
-  if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n))
-    return 0;
+/* The host_name in the extension's content. Below 0: it is malformed. */
+static int name_in(const uint8_t *p, size_t n, const uint8_t **name, size_t *size) {
   if (n < 5 || (size_t)(p[0] << 8 | p[1]) != n - 2 || p[2] != TLSEXT_NAMETYPE_host_name)
     return -1;
   size_t length = (size_t)(p[3] << 8 | p[4]);
@@ -27,6 +22,16 @@ int sp__hello_name(SSL *ssl, const uint8_t **name, size_t *size) {
   *name = p + 5;
   *size = length;
   return 0;
+}
+
+int sp__hello_name(SSL *ssl, const uint8_t **name, size_t *size) {
+  const unsigned char *p;
+  size_t n;
+  *name = NULL;
+  *size = 0;
+  if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n))
+    return 0;
+  return name_in(p, n, name, size);
 }
 
 /* The name as text in lower case without a trailing dot; false if it is no host name, which
@@ -194,17 +199,31 @@ static int refuse(sp_pair_t *pair, int status, int *alert) {
   return SSL_CLIENT_HELLO_ERROR;
 }
 
+/* After a HelloRetryRequest the client repeats its first message (RFC 8446 4.1.2). The hooks were
+ * asked about that one: who asks for another name now would get to it by the context of the first.
+ * OpenSSL does not compare them, but still has the first one's name when the second comes. */
+static bool is_for_another(const sp_pair_t *pair, const uint8_t *message) {
+  sp__offer_t offer;
+  sp__span_t content;
+  const uint8_t *name = NULL;
+  size_t n = 0;
+  if (!sp__offer_read(&offer, message))
+    return false; /* OpenSSL refuses it */
+  bool has = sp__offer_find(&offer, TLSEXT_TYPE_server_name, &content);
+  return (has && name_in(content.bytes, content.n, &name, &n) < 0) ||
+         !sp__pair_is_served(pair->ssl, name, n);
+}
+
 /* OpenSSL shows the extensions that it knows only: the message as it came is remembered. It stays
  * where it is until the hooks are done. */
 void sp__pair_note_hello(sp_pair_t *pair, const uint8_t *message, size_t n) {
-  if (pair->role == SP_SERVER && pair->stage < SP__ASKED && n >= SSL3_HM_HEADER_LENGTH &&
-      message[0] == SSL3_MT_CLIENT_HELLO)
+  if (pair->role != SP_SERVER || pair->secure || n < SSL3_HM_HEADER_LENGTH ||
+      message[0] != SSL3_MT_CLIENT_HELLO)
+    return;
+  if (pair->stage < SP__ASKED)
     pair->hello = message;
-}
-
-static void forget_hello(sp_pair_t *pair) {
-  pair->hello = NULL;
-  sp__pair_watch_messages(pair);
+  else
+    pair->renamed = pair->greeted && is_for_another(pair, message);
 }
 
 /* strict_sni: says which name it is that chose no context. */
@@ -223,6 +242,15 @@ static int refuse_name(sp_pair_t *pair, int *alert) {
   return SSL_CLIENT_HELLO_ERROR;
 }
 
+static int refuse_other_name(sp_pair_t *pair, int *alert) {
+  pair->alert = SSL_AD_ILLEGAL_PARAMETER; /* the error is older than the alert */
+  (void)sp__pair_fail(pair, SP_EPROTOCOL, SP_PEER,
+                      "the client asks for another server name (SNI) in the second of its first "
+                      "messages: its program is faulty, or tries to get around checks");
+  *alert = SSL_AD_ILLEGAL_PARAMETER;
+  return SSL_CLIENT_HELLO_ERROR;
+}
+
 int sp__pair_hello(SSL *ssl, int *alert) {
   sp_pair_t *pair = SSL_get_app_data(ssl);
   if (pair->secure)
@@ -231,6 +259,8 @@ int sp__pair_hello(SSL *ssl, int *alert) {
     return SSL_CLIENT_HELLO_RETRY;
   if (pair->answer < 0) /* resumed with a refusal */
     return refuse(pair, pair->answer, alert);
+  if (pair->renamed)
+    return refuse_other_name(pair, alert);
   if (pair->stage < SP__ASKED && sp__pair_stops_to_ask(pair)) {
     pair->apart->asks = true;
     return SSL_CLIENT_HELLO_RETRY;
@@ -247,7 +277,7 @@ int sp__pair_hello(SSL *ssl, int *alert) {
   }
   if (pair->strict_sni && !pair->origin)
     return refuse_name(pair, alert);
-  forget_hello(pair);
+  pair->hello = NULL;
   if (pair->apart && !pair->apart->away && sp__pair_may_leave(pair))
     return SSL_CLIENT_HELLO_RETRY; /* the rest is done apart */
   int status = swap_context(pair);
@@ -262,6 +292,7 @@ int sp__pair_hello(SSL *ssl, int *alert) {
     pair->again = true;
     return SSL_CLIENT_HELLO_RETRY;
   }
+  pair->greeted = true;
   return SSL_CLIENT_HELLO_SUCCESS;
 }
 

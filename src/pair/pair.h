@@ -141,6 +141,7 @@ struct sp_pair {
   bool making : 1;                          /* sp_pair_make has it still */
   bool require_staple : 1, must_staple : 1; /* client */
   bool strict_sni : 1;                      /* server: a name has to choose a context */
+  bool greeted : 1, renamed : 1; /* server: a second first message asks for another name */
   bool check_name : 1;
   bool renegotiating : 1;
   bool asking : 1, asked_late : 1; /* the client for its certificate, after the handshake */
@@ -250,6 +251,7 @@ sp__tickets_t *sp__pair_tickets(const SSL *ssl);
 #define SP__NAME_DIGEST 16
 bool sp__pair_asked_name(SSL *ssl, uint8_t room[SP__NAME_DIGEST]);
 bool sp__pair_served_name(const SSL *ssl, uint8_t room[SP__NAME_DIGEST]);
+bool sp__pair_is_served(const SSL *ssl, const uint8_t *name, size_t n); /* this one; 0: none */
 int sp__pair_ticket_made(SSL *ssl);
 bool sp__pair_ticket_fits(SSL *ssl, SSL_SESSION *session);
 

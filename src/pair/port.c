@@ -36,6 +36,7 @@ static int become_secure(sp_pair_t *pair) {
   if ((status = sp__pair_allow_renegotiation(pair)) < 0)
     return status;
   pair->secure = true;
+  sp__pair_watch_messages(pair);
   sp__target_secure(pair);
   sp__pair_drop_staple(pair);
   sp__pair_drop_session(pair);

@@ -1,7 +1,7 @@
 /*
  * Which name a session was made for (RFC 6066 3: it is not resumed under another one). OpenSSL
- * forgets the name, because whether to serve it is decided by our hooks: so a digest of it lies in
- * the ticket, and in what names a session in a store.
+ * does not look at that: so a digest of the name lies in the ticket, and in what names a session in
+ * a store.
  */
 #include <openssl/evp.h>
 
@@ -29,6 +29,12 @@ bool sp__pair_asked_name(SSL *ssl, uint8_t room[SP__NAME_DIGEST]) {
 bool sp__pair_served_name(const SSL *ssl, uint8_t room[SP__NAME_DIGEST]) {
   const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
   return digest((const uint8_t *)name, name ? strlen(name) : 0, room);
+}
+
+bool sp__pair_is_served(const SSL *ssl, const uint8_t *name, size_t n) {
+  uint8_t served[SP__NAME_DIGEST], asked[SP__NAME_DIGEST];
+  return sp__pair_served_name(ssl, served) && digest(name, n, asked) &&
+         !memcmp(served, asked, sizeof served);
 }
 
 /* What lies in a ticket. The letter tells it from what psk.c puts there, whatever the digest is. */

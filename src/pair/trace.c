@@ -51,7 +51,7 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
 }
 
 void sp__pair_watch_messages(sp_pair_t *pair) {
-  bool needs_hello = pair->role == SP_SERVER && pair->stage < SP__ASKED;
+  bool needs_hello = pair->role == SP_SERVER && !pair->secure;
   SSL_set_msg_callback(pair->ssl, needs_hello || is_wanted(pair) ? on_message : NULL);
 }
 
