@@ -92,6 +92,13 @@ void cli_drop(char *bytes, size_t n); /* wipes and frees */
 /* The first line of a file into room. Answers an exit status. */
 int cli_passphrase_file(char room[CLI_PASSPHRASE_SIZE], const char *path);
 
+/* One line from the terminal, which does not show it: the passphrase of `path`. False: there is no
+ * terminal, or nothing came. */
+bool cli_ask_passphrase(char room[CLI_PASSPHRASE_SIZE], const char *path);
+
+/* A key should be its owner's only. */
+bool cli_others_can_read(const char *path);
+
 /* Reads a private key; asks for its passphrase at the terminal if there is one, and no file of it
  * is given; warns about a file that others can read. Answers an exit status. */
 int cli_read_key(sp_key_t **key, const char *path, const char *passphrase_file);

@@ -177,7 +177,7 @@ static json_t *time_now(void) {
 
 /* jansson escapes all that is no printable ASCII, but DEL. */
 static void put_json(FILE *to, const json_t *line) {
-  char *text = json_dumps(line, JSON_ENSURE_ASCII);
+  char *text = json_dumps(line, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
   for (const char *at = text; at && *at; at++) {
     if (*at == 0x7f)
       fputs("\\u007f", to);

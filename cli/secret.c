@@ -20,8 +20,7 @@ int cli_passphrase_file(char room[CLI_PASSPHRASE_SIZE], const char *path) {
   return length ? CLI_OK : cli_fail("%s: its first line, the passphrase, is empty", path);
 }
 
-/* One line from the terminal, which does not show it. False: there is none. */
-static bool ask(char room[CLI_PASSPHRASE_SIZE], const char *path) {
+bool cli_ask_passphrase(char room[CLI_PASSPHRASE_SIZE], const char *path) {
   struct termios shown, hidden;
   int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
   if (fd < 0)
@@ -43,10 +42,9 @@ static bool ask(char room[CLI_PASSPHRASE_SIZE], const char *path) {
   return *room != '\0';
 }
 
-static void warn_if_open(const char *path) {
+bool cli_others_can_read(const char *path) {
   struct stat stat_of;
-  if (stat(path, &stat_of) == 0 && S_ISREG(stat_of.st_mode) && stat_of.st_mode & 077)
-    cli_warn("%s: others can read this private key: chmod 600 %s", path, path);
+  return stat(path, &stat_of) == 0 && S_ISREG(stat_of.st_mode) && stat_of.st_mode & 077;
 }
 
 int cli_read_key(sp_key_t **key, const char *path, const char *passphrase_file) {
@@ -54,9 +52,10 @@ int cli_read_key(sp_key_t **key, const char *path, const char *passphrase_file) 
   sp_error_t why;
   if (passphrase_file && cli_passphrase_file(room, passphrase_file))
     return CLI_FAILED;
-  warn_if_open(path);
+  if (cli_others_can_read(path))
+    cli_warn("%s: others can read this private key: chmod 600 %s", path, path);
   int status = sp_key_read_file(key, path, passphrase_file ? room : NULL, &why);
-  if (status == SP_EPASSPHRASE && !passphrase_file && ask(room, path))
+  if (status == SP_EPASSPHRASE && !passphrase_file && cli_ask_passphrase(room, path))
     status = sp_key_read_file(key, path, room, &why);
   else if (status == SP_EPASSPHRASE && !passphrase_file)
     snprintf(why.text, sizeof why.text, "%.160s: is encrypted: give --passphrase-file", path);

@@ -1,14 +1,15 @@
 /* Signals of `securepair serve`: SIGTERM and SIGINT end it, by and by; the others are harmless. */
-#include "serving.h"
-
 #include <signal.h>
+
+#include "notify.h"
+#include "serving.h"
 
 /* -- ending ------------------------------------------------------------------------------------ */
 
 static void on_server_closed(sp_server_t *server) {
   cli_serve_t *serve = sp_server_data(server);
   serve->server = NULL;
-  cli_serve_forget_signals(serve);
+  cli_serve_close(serve);
 }
 
 static void cut(cli_serve_t *serve) {
@@ -32,9 +33,39 @@ static void end(cli_serve_t *serve, const char *signal_name) {
   serve->is_draining = true;
   cli_log_say(serve->log, "stopping", "%s: no more clients; %zu connections go on for %d seconds",
               signal_name, sp_server_connections(serve->server), serve->options.grace);
+  cli_notify(serve->notify, "STOPPING=1");
   (void)sp_server_close(serve->server, on_server_closed);
   (void)uv_timer_start(&serve->grace, on_grace_over, (uint64_t)serve->options.grace * 1000, 0);
   cli_serve_drain(serve);
+}
+
+/* -- counters ---------------------------------------------------------------------------------- */
+
+static void add(json_t *facts, const char *name, uint64_t count) {
+  json_object_set_new(facts, name, json_integer((json_int_t)count));
+}
+
+static void tell_counters(const cli_serve_t *serve) {
+  sp_server_counters_t counters = {.size = sizeof counters};
+  char name[64];
+  if (!serve->server || sp_server_counters(serve->server, &counters) < 0)
+    return;
+  json_t *facts = json_object();
+  add(facts, "connections", counters.connections);
+  add(facts, "handshaking", counters.handshaking);
+  add(facts, "accepted", counters.accepted);
+  add(facts, "dropped",
+      counters.dropped_limit + counters.dropped_resources + counters.dropped_other);
+  add(facts, "handshakes_full", counters.handshakes_full);
+  add(facts, "handshakes_resumed", counters.handshakes_resumed);
+  for (int i = 1; i < SP_FAILURES; i++) {
+    snprintf(name, sizeof name, "failed_%s", sp_failure_name((sp_failure_t)i));
+    if (counters.handshakes_failed[i])
+      add(facts, name, counters.handshakes_failed[i]);
+  }
+  add(facts, "bytes_in", counters.cleartext_in);
+  add(facts, "bytes_out", counters.cleartext_out);
+  cli_log_put(serve->log, "counters", facts);
 }
 
 /* -- signals ----------------------------------------------------------------------------------- */
@@ -43,6 +74,10 @@ static void on_signal(uv_signal_t *handle, int number) {
   cli_serve_t *serve = handle->data;
   if (number == SIGTERM || number == SIGINT)
     end(serve, number == SIGTERM ? "SIGTERM" : "SIGINT");
+  else if (number == SIGHUP)
+    cli_serve_reload(serve);
+  else if (number == SIGUSR1)
+    tell_counters(serve);
 }
 
 void cli_serve_follow_signals(cli_serve_t *serve) {

@@ -1,92 +1,34 @@
 /* Certificates and policy of `securepair serve`. */
 #include <string.h>
-#include <unistd.h>
 
+#include "keylog.h"
 #include "serving.h"
 
-enum { NAMES = 6, MOST_IDENTITIES = 16 };
+/* -- what the command line says ---------------------------------------------------------------- */
 
-typedef struct identities {
-  sp_identity_t all[MOST_IDENTITIES];
-  size_t count;
-} identities_t;
-
-/* -- on the spot ------------------------------------------------------------------------------- */
-
-/* A host's name need not be one that a certificate can have. */
-static int certify(sp_certificate_t **certificate, const sp_key_t *key, sp_error_t *why) {
-  char host[256] = "";
-  if (gethostname(host, sizeof host - 1) == 0 && *host && strcmp(host, "localhost") != 0 &&
-      sp_certificate_make(
-          certificate, key, why,
-          SP_CERTIFICATE(.names = SP_NAMES("localhost", host, "127.0.0.1", "::1"))) == 0)
-    return 0;
-  return sp_certificate_make(certificate, key, why,
-                             SP_CERTIFICATE(.names = SP_NAMES("localhost", "127.0.0.1", "::1")));
+static size_t length_of(const char *const *list) {
+  size_t n = 0;
+  while (list && list[n])
+    n++;
+  return n;
 }
-
-static int make_server(cli_serve_t *serve, const sp_options_t *options) {
-  sp_error_t why;
-  if (sp_server_new(&serve->server, &serve->loop, cli_serve_on_secure, &why, options) < 0)
-    return cli_fail_with(&why);
-  sp_server_set_data(serve->server, serve);
-  sp_server_on_drop(serve->server, cli_serve_on_drop);
-  return CLI_OK;
-}
-
-static int make_on_the_spot(cli_serve_t *serve, sp_options_t *options) {
-  sp_key_t *key = NULL;
-  char *pem = NULL;
-  sp_error_t why;
-  int status = sp_key_make(&key, SP_KEY_P256, 0, &why);
-  if (!status)
-    status = certify(&serve->made, key, &why);
-  if (!status)
-    status = sp_key_pem(key, NULL, &pem, &why);
-  sp_key_release(key);
-  if (status < 0)
-    return cli_fail_with(&why);
-  options->key = pem;
-  options->cert = sp_certificate_pem(serve->made);
-  status = make_server(serve, options);
-  sp_pem_release(pem);
-  return status;
-}
-
-void cli_serve_tell_made(const cli_serve_t *serve) {
-  const sp_certificate_t *certificate = serve->made;
-  size_t count;
-  const sp_name_t *names = sp_certificate_names(certificate, &count);
-  const char *fingerprint = sp_certificate_fingerprint(certificate, SP_SHA256);
-  json_t *facts = json_object(), *list = json_array();
-  for (size_t i = 0; i < count; i++)
-    json_array_append_new(list, json_string(names[i].value));
-  json_object_set_new(facts, "message",
-                      json_sprintf("a certificate made on the spot, SHA-256 %s", fingerprint));
-  json_object_set_new(facts, "names", list);
-  json_object_set_new(facts, "sha256", json_string(fingerprint));
-  json_object_set_new(facts, "pem", json_string(sp_certificate_pem(certificate)));
-  cli_log_put(serve->log, "certificate", facts);
-}
-
-/* -- given ------------------------------------------------------------------------------------- */
 
 /* One key for each certificate, in order; a certificate without one has it in its own file. */
-static int gather(identities_t *identities, const cli_serve_options_t *o) {
-  size_t keys = 0, certs = 0;
-  while (o->keys && o->keys[keys])
-    keys++;
-  while (o->certs && o->certs[certs])
-    certs++;
+static int gather_identities(cli_serve_t *serve) {
+  const cli_serve_options_t *o = &serve->options;
+  size_t keys = length_of(o->keys), certs = length_of(o->certs);
   if (keys && keys != certs)
     return cli_fail("--key and --cert: there are %zu keys and %zu certificates", keys, certs);
-  if (certs > MOST_IDENTITIES)
+  if (certs > CLI_MOST_IDENTITIES)
     return cli_fail("--cert: %zu certificates are too many, %d are possible", certs,
-                    MOST_IDENTITIES);
-  for (size_t i = 0; i < certs; i++)
-    identities->all[i] =
-        (sp_identity_t){.cert_file = o->certs[i], .key_file = keys ? o->keys[i] : o->certs[i]};
-  identities->count = certs;
+                    CLI_MOST_IDENTITIES);
+  for (size_t i = 0; i < certs; i++) {
+    const char *key = keys ? o->keys[i] : o->certs[i];
+    serve->identities[i] = (sp_identity_t){.cert_file = o->certs[i], .key_file = key};
+    if (cli_others_can_read(key))
+      cli_log_say(serve->log, "warning", "%s: others can read this private key: chmod 600 it", key);
+  }
+  serve->identity_count = certs;
   return CLI_OK;
 }
 
@@ -100,30 +42,94 @@ static int version_of(sp_protocol_t *version, const char *option, const char *te
                              text);
 }
 
-int cli_serve_make(cli_serve_t *serve) {
+static int on_passphrase(char *room, size_t size, const char *name, void *data) {
+  char typed[CLI_PASSPHRASE_SIZE];
+  (void)data;
+  if (!cli_ask_passphrase(typed, name))
+    return -1;
+  size_t n = strlen(typed);
+  memcpy(room, typed, n < size ? n : size);
+  explicit_bzero(typed, sizeof typed);
+  return (int)(n < size ? n : size);
+}
+
+/* All but the certificates: what those of a name have, too. */
+static int set_policy(cli_serve_t *serve) {
   const cli_serve_options_t *o = &serve->options;
-  const char *const ca[] = {o->client_ca, NULL};
-  char passphrase[CLI_PASSPHRASE_SIZE] = "";
-  identities_t identities = {.count = 0};
   sp_protocol_t min, max;
-  if (gather(&identities, o) || version_of(&min, "--tls-min", o->min) ||
-      version_of(&max, "--tls-max", o->max) ||
-      (o->passphrase_file && cli_passphrase_file(passphrase, o->passphrase_file)))
+  if (version_of(&min, "--tls-min", o->min) || version_of(&max, "--tls-max", o->max) ||
+      (o->passphrase_file && cli_passphrase_file(serve->passphrase, o->passphrase_file)))
     return CLI_FAILED;
-  sp_options_t options =
-      *SP_OPTIONS(.identities = identities.all, .identity_count = identities.count,
-                  .passphrase = *passphrase ? passphrase : NULL, .min_version = min,
-                  .max_version = max, .ciphers = o->ciphers, .alpn = o->alpn, .half_open = SP_YES,
-                  .max_connections = (size_t)o->max_connections,
-                  .handshake_timeout = o->handshake_timeout * 1000,
-                  .idle_timeout = o->idle_timeout * 1000,
-                  .handshake_workers = o->workers ? SP_YES : SP_NO);
-  if (o->client_ca) {
-    options.ca_files = ca;
-    options.request_cert = SP_YES;
-    options.reject_unauthorized = o->client_optional ? SP_NO : SP_YES;
+  serve->tls = *SP_OPTIONS(.min_version = min, .max_version = max, .ciphers = o->ciphers,
+                           .alpn = o->alpn, .strict_sni = o->strict_sni ? SP_YES : SP_NO,
+                           .half_open = SP_YES, .max_connections = (size_t)o->max_connections,
+                           .handshake_timeout = o->handshake_timeout * 1000,
+                           .idle_timeout = o->idle_timeout * 1000,
+                           .handshake_workers = o->workers ? SP_YES : SP_NO);
+  serve->tls.passphrase = o->passphrase_file ? serve->passphrase : NULL;
+  serve->tls.on_passphrase = o->passphrase_file ? NULL : on_passphrase;
+  if (serve->keylog >= 0) {
+    serve->tls.keylog = SP_YES;
+    serve->tls.hooks.keylog = cli_keylog_write;
+    serve->tls.hooks_data = &serve->keylog;
   }
-  int status = identities.count ? make_server(serve, &options) : make_on_the_spot(serve, &options);
-  explicit_bzero(passphrase, sizeof passphrase);
+  serve->client_ca[0] = o->client_ca;
+  if (o->client_ca) {
+    serve->tls.ca_files = serve->client_ca;
+    serve->tls.request_cert = SP_YES;
+    serve->tls.reject_unauthorized = o->client_optional ? SP_NO : SP_YES;
+  }
+  return CLI_OK;
+}
+
+/* -- the server -------------------------------------------------------------------------------- */
+
+static int start(cli_serve_t *serve, sp_context_t *context) {
+  sp_options_t options = serve->tls;
+  sp_error_t why;
+  options.context = context;
+  int status = sp_server_new(&serve->server, &serve->loop, cli_serve_on_secure, &why, &options);
+  if (!status && serve->watch)
+    status = sp_server_follow(serve->server, NULL, serve->watch);
+  if (status < 0)
+    return cli_fail("%s", serve->server ? sp_error_text(status) : why.text);
+  sp_server_set_data(serve->server, serve);
+  sp_server_on_drop(serve->server, cli_serve_on_drop);
+  return CLI_OK;
+}
+
+/* Files are followed, whatever they are of. */
+static int start_with(cli_serve_t *serve, const sp_options_t *options) {
+  sp_context_t *context = NULL;
+  sp_error_t why;
+  bool has_files = options->identity_count || options->ca_files;
+  int status = has_files
+                   ? sp_watch_new(&serve->watch, &serve->loop, cli_serve_on_reload, &why, options)
+                   : sp_context_new(&context, &why, options);
+  if (status < 0)
+    return cli_fail_with(&why);
+  if (serve->watch)
+    sp_watch_set_data(serve->watch, serve);
+  status = start(serve, has_files ? sp_watch_context(serve->watch) : context);
+  sp_context_release(context);
+  return status;
+}
+
+int cli_serve_make(cli_serve_t *serve) {
+  char *key_pem = NULL;
+  if (gather_identities(serve) || set_policy(serve))
+    return CLI_FAILED;
+  sp_options_t options = serve->tls;
+  options.identities = serve->identities;
+  options.identity_count = serve->identity_count;
+  if (!serve->identity_count) {
+    if (cli_serve_make_certificate(serve, &key_pem))
+      return CLI_FAILED;
+    options.key = key_pem;
+    options.cert = sp_certificate_pem(serve->made);
+  }
+  int status = start_with(serve, &options);
+  sp_pem_release(key_pem);
+  serve->tls.on_passphrase = NULL; /* later nobody sits there */
   return status;
 }

@@ -1,8 +1,10 @@
 /* securepair serve */
-#include "serving.h"
-
-#include <signal.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "keylog.h"
+#include "notify.h"
+#include "serving.h"
 
 static const cli_help_t help = {
     "securepair serve [[HOST:]PORT] [OPTION...]",
@@ -51,35 +53,74 @@ static int bind_port(cli_serve_t *serve) {
   return status < 0 ? cli_fail_with(&why) : CLI_OK;
 }
 
-static void on_never_listened(sp_server_t *server) { (void)server; }
+/* The server is there as long as its connections are; the rest goes with it. */
+void cli_serve_close(cli_serve_t *serve) {
+  cli_serve_forget_signals(serve);
+  cli_names_close(serve->names);
+  serve->names = NULL;
+  if (serve->watch)
+    (void)sp_watch_close(serve->watch, NULL);
+  serve->watch = NULL;
+}
 
-static int run(cli_serve_t *serve) {
-  int status = cli_serve_make(serve);
-  if (!status)
-    status = bind_port(serve);
-  if (status) {
-    if (serve->server)
-      (void)sp_server_close(serve->server, on_never_listened);
-    return status;
-  }
-  cli_serve_follow_signals(serve);
+static void on_never_began(sp_server_t *server) {
+  cli_serve_t *serve = sp_server_data(server);
+  serve->server = NULL;
+}
+
+static void give_up(cli_serve_t *serve) {
+  if (serve->server)
+    (void)sp_server_close(serve->server, on_never_began);
+  cli_serve_close(serve);
+}
+
+static int open_files(cli_serve_t *serve) {
+  const char *path = serve->options.keylog;
+  serve->notify = cli_notify_open();
+  if (!path)
+    return CLI_OK;
+  cli_log_say(serve->log, "warning",
+              "--keylog: whoever reads %s reads all connections: remove it when you are done",
+              path);
+  return cli_keylog_open(&serve->keylog, path);
+}
+
+/* Keys are read and the port is bound with the rights of before; clients come after. */
+static int start(cli_serve_t *serve) {
+  const char *names = serve->options.sni_folder;
+  if (open_files(serve) || cli_serve_make(serve) || bind_port(serve) ||
+      (names && cli_names_open(&serve->names, serve, names)) || cli_serve_confine(serve))
+    return CLI_FAILED;
   tell_listening(serve);
   if (serve->made)
     cli_serve_tell_made(serve);
+  cli_notify(serve->notify, "READY=1");
   return cli_log_start(serve->log);
+}
+
+static void release(cli_serve_t *serve) {
+  sp_certificate_release(serve->made);
+  if (serve->keylog >= 0)
+    close(serve->keylog);
+  if (serve->notify >= 0)
+    close(serve->notify);
+  explicit_bzero(serve->passphrase, sizeof serve->passphrase);
+  cli_log_free(serve->log);
 }
 
 static int go(cli_serve_t *serve) {
   serve->log = cli_log_new(serve->options.json);
   if (!serve->log || uv_loop_init(&serve->loop) < 0)
     return cli_fail("there is no memory to begin with");
-  int status = run(serve);
+  cli_serve_follow_signals(serve);
+  int status = start(serve);
+  if (status)
+    give_up(serve);
   (void)uv_run(&serve->loop, UV_RUN_DEFAULT);
   (void)uv_loop_close(&serve->loop);
-  sp_certificate_release(serve->made);
   if (!status)
     cli_log_say(serve->log, "stopped", "stopped");
-  cli_log_free(serve->log);
+  release(serve);
   return status;
 }
 
@@ -92,6 +133,8 @@ static int check_number(const char *option, int number, int least, int most) {
 }
 
 static int check(const cli_serve_options_t *o) {
+  if (o->strict_sni && !o->sni_folder)
+    return cli_fail("--strict-sni: --sni-folder says which names there are");
   if (o->client_optional && !o->client_ca)
     return cli_fail("--client-optional: say with --client-ca whose certificates are accepted");
   if (check_number("--max-connections", o->max_connections, 0, 1000000) ||
@@ -104,6 +147,8 @@ static int check(const cli_serve_options_t *o) {
 
 int cli_serve(int argc, const char **argv) {
   cli_serve_t serve = {.service = &cli_echo,
+                       .keylog = -1,
+                       .notify = -1,
                        .options = {.max_connections = 1000, .handshake_timeout = 30, .grace = 10}};
   cli_serve_options_t *o = &serve.options;
   cli_arguments_t arguments;
@@ -120,6 +165,14 @@ int cli_serve(int argc, const char **argv) {
        "clients need a certificate of an authority in FILE", "FILE"},
       {"client-optional", 0, POPT_ARG_NONE, &o->client_optional, 0,
        "... or are served without one, which the log says", NULL},
+      {"sni-folder", 0, POPT_ARG_STRING, &o->sni_folder, 0,
+       "NAME.pem there, with its key or beside NAME.key, is for NAME; _.a.example.pem for "
+       "*.a.example",
+       "FOLDER"},
+      {"strict-sni", 0, POPT_ARG_NONE, &o->strict_sni, 0,
+       "refuse clients that ask for none of these names", NULL},
+      {"exec", 'e', POPT_ARG_STRING, &o->exec, 0,
+       "a process of its own for each connection, which it has as input and output", "COMMAND"},
       {"alpn", 0, POPT_ARG_ARGV, &o->alpn, 0,
        "speak this application protocol; several in order of preference", "NAME"},
       {"tls-min", 0, POPT_ARG_STRING, &o->min, 0, "the oldest version of TLS: 1.2 or 1.3",
@@ -137,6 +190,12 @@ int cli_serve(int argc, const char **argv) {
        NULL},
       {"grace", 0, POPT_ARG_INT, &o->grace, 0, "for connections to end after SIGTERM (default 10)",
        "SECONDS"},
+      {"user", 'u', POPT_ARG_STRING, &o->user, 0,
+       "become this user, for good, once keys are read and the port is bound", "NAME"},
+      {"no-sandbox", 0, POPT_ARG_NONE, &o->no_sandbox, 0,
+       "keep the rights to open files and so on, which a server does not need", NULL},
+      {"keylog", 0, POPT_ARG_STRING, &o->keylog, 0,
+       "write the connections' secrets to FILE, to look into them: never in earnest", "FILE"},
       {"json", 0, POPT_ARG_NONE, &o->json, 0, "the log as an object of JSON a line", NULL},
       {"quiet", 'q', POPT_ARG_NONE, &o->quiet, 0, "not a line for each connection", NULL},
       POPT_TABLEEND};
@@ -145,6 +204,8 @@ int cli_serve(int argc, const char **argv) {
     return parsed - 1;
   if (arguments.count)
     o->listen = arguments.all[0];
+  if (o->exec)
+    serve.service = &cli_exec;
   int status = check(o);
   if (!status)
     status = go(&serve);

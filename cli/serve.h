@@ -21,7 +21,7 @@ typedef struct cli_service {
   void (*drain)(cli_connection_t *c); /* the server stops: end when what was begun is done */
 } cli_service_t;
 
-extern const cli_service_t cli_echo;
+extern const cli_service_t cli_echo, cli_exec;
 
 /* What the command line said for the service: cli_www_t for --www, and so on. */
 void *cli_serve_state(const cli_serve_t *serve);

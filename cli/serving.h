@@ -2,17 +2,21 @@
 #ifndef CLI_SERVING_H
 #define CLI_SERVING_H
 
+#include "names.h"
 #include "serve.h"
 #include "target.h"
 
 typedef struct cli_serve_options {
   const char *listen;
   const char **keys, **certs;
-  const char *passphrase_file, *client_ca, *min, *max, *ciphers;
+  const char *passphrase_file, *client_ca, *sni_folder, *min, *max, *ciphers, *exec, *keylog, *user;
   const char **alpn;
-  int client_optional, max_connections, handshake_timeout, idle_timeout, grace, workers;
+  int client_optional, strict_sni, no_sandbox, max_connections, handshake_timeout, idle_timeout,
+      grace, workers;
   int json, quiet;
 } cli_serve_options_t;
+
+enum { CLI_MOST_IDENTITIES = 16 };
 
 /* A connection as the server keeps it. */
 typedef struct cli_kept cli_kept_t;
@@ -21,7 +25,14 @@ struct cli_serve {
   cli_serve_options_t options;
   uv_loop_t loop;
   sp_server_t *server;
+  sp_options_t tls; /* all but certificates */
+  sp_identity_t identities[CLI_MOST_IDENTITIES];
+  size_t identity_count;
+  const char *client_ca[2];
+  char passphrase[CLI_PASSPHRASE_SIZE];
   sp_certificate_t *made; /* on the spot; NULL: one was given */
+  sp_watch_t *watch;      /* NULL: there are no files to follow */
+  cli_names_t *names;     /* NULL: no --sni-folder */
   const cli_service_t *service;
   void *state; /* the service's */
   cli_log_t *log;
@@ -29,6 +40,7 @@ struct cli_serve {
   uint64_t dropped, drop_told; /* clients since that was last told, and when */
   uv_signal_t signals[5];
   uv_timer_t grace;
+  int keylog, notify; /* descriptors; -1: none */
   bool is_draining;
 };
 
@@ -37,8 +49,22 @@ struct cli_serve {
 /* Makes the server. Answers an exit status. */
 int cli_serve_make(cli_serve_t *serve);
 
-/* Of the certificate that was made on the spot. */
+/* -- serve-made.c ------------------------------------------------------------------------------ */
+
+/* serve->made; its key goes to sp_pem_release. Answers an exit status. */
+int cli_serve_make_certificate(cli_serve_t *serve, char **key_pem);
 void cli_serve_tell_made(const cli_serve_t *serve);
+
+/* -- serve-reload.c ---------------------------------------------------------------------------- */
+
+void cli_serve_on_reload(sp_watch_t *watch, int status);
+
+/* On SIGHUP. */
+void cli_serve_reload(cli_serve_t *serve);
+
+/* "what: subject, valid until ..." */
+void cli_serve_tell_certificate(const cli_serve_t *serve, const char *event, const char *what,
+                                const sp_watch_t *watch);
 
 /* -- serve-connection.c ------------------------------------------------------------------------ */
 
@@ -48,9 +74,19 @@ void cli_serve_on_drop(sp_server_t *server, int status);
 /* Asks the service to come to an end with each of its connections. */
 void cli_serve_drain(cli_serve_t *serve);
 
+/* -- serve-confine.c --------------------------------------------------------------------------- */
+
+/* Gives up rights, before there are threads. Answers an exit status. */
+int cli_serve_confine(const cli_serve_t *serve);
+
 /* -- serve-signals.c --------------------------------------------------------------------------- */
 
 void cli_serve_follow_signals(cli_serve_t *serve);
 void cli_serve_forget_signals(cli_serve_t *serve);
+
+/* -- serve.c ----------------------------------------------------------------------------------- */
+
+/* The server is gone, or never was: closes all the rest. */
+void cli_serve_close(cli_serve_t *serve);
 
 #endif
