@@ -413,6 +413,7 @@ static void set_up(bool is_bulk) {
       !SSL_CTX_set_cipher_list(ctx, "ECDHE+AES128+AESGCM") ||
       !SSL_CTX_set_min_proto_version(ctx, version) || !SSL_CTX_set_max_proto_version(ctx, version))
     fail("OpenSSL cannot be set up");
+  (void)SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF); /* not all proxies say so */
   (void)SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS);
   (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   if (!is_bulk)

@@ -1,34 +1,50 @@
 'use strict';
-// The server of `./run bench node`: one and the same script on Node's own tls and, by
-// `-r securepair/register`, on ours.
+// Node's server of the benchmarks: one and the same script on Node's own tls and, by
+// `-r securepair/register`, on ours. The command line is that of all servers there; `pipe` echoes by
+// socket.pipe(socket).
 //
-//     node [-r ...] node-server.js KEY CERT echo|pipe
+//     node [-r ...] node-server.js KEY CERT [echo|pipe|sink|source] [tls1.2]
 
 const fs = require('node:fs');
 const tls = require('node:tls');
 
-const [key, cert, what] = process.argv.slice(2);
+const [key, cert, ...words] = process.argv.slice(2);
+const version = words.includes('tls1.2') ? 'TLSv1.2' : 'TLSv1.3';
 
-const echo = (socket) => {
-  socket.on('data', (chunk) => {
-    if (!socket.write(chunk)) socket.pause();
-  });
-  socket.on('drain', () => socket.resume());
+const block = Buffer.alloc(16384);
+
+const modes = {
+  echo(socket) {
+    socket.on('data', (chunk) => {
+      if (!socket.write(chunk)) socket.pause();
+    });
+    socket.on('drain', () => socket.resume());
+  },
+  pipe: (socket) => socket.pipe(socket),
+  sink: (socket) => socket.resume(),
+  source(socket) {
+    const fill = () => {
+      while (!socket.destroyed && socket.writable && socket.write(block));
+    };
+    socket.on('drain', fill);
+    socket.resume();
+    fill();
+  },
 };
-
-const pipe = (socket) => socket.pipe(socket);
+const serve = modes[words.find((word) => word in modes) ?? 'echo'];
 
 const server = tls.createServer(
   {
     key: fs.readFileSync(key),
     cert: fs.readFileSync(cert),
     ecdhCurve: 'X25519',
-    ciphers: 'TLS_AES_128_GCM_SHA256',
-    minVersion: 'TLSv1.3',
+    ciphers: 'TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256',
+    minVersion: version,
+    maxVersion: version,
   },
   (socket) => {
     socket.on('error', () => {});
-    (what === 'pipe' ? pipe : echo)(socket);
+    serve(socket);
   },
 );
 

@@ -1,0 +1,43 @@
+'use strict';
+// What an idle connection keeps of a server's memory: how the resident set grows between two numbers
+// of connections, each after a handshake and an echo of 1 KB, when buffers had time to be let go.
+
+const { residentKB } = require('./processes.js');
+const { hold } = require('./load.js');
+const { takeTurns } = require('./slices.js');
+
+const SETTLE = 2.5; // seconds
+
+const settle = () => new Promise((resolve) => setTimeout(resolve, SETTLE * 1000));
+
+async function slope(kit, server, from, to) {
+  const held = [];
+  try {
+    held.push(await hold(kit, server, from));
+    await settle();
+    const low = residentKB(server.pids());
+    held.push(await hold(kit, server, to - from));
+    await settle();
+    return (residentKB(server.pids()) - low) / (to - from);
+  } finally {
+    await Promise.all(held.map((one) => one.release()));
+  }
+}
+
+// Each time with a new process: what an allocator kept of the last time would hide the growth.
+async function measureIdle(kit, row, start, { connections: [from, to], times }, tell) {
+  const one = async (i) => {
+    const server = await start(i);
+    try {
+      return await slope(kit, server, from, to);
+    } finally {
+      await server.stop();
+    }
+  };
+  return takeTurns(row.contestants.length, times, one, tell);
+}
+
+const idleSeconds = (row, { connections: [, to], times }) =>
+  row.contestants.length * times * (2 * SETTLE + 1 + to / 1200);
+
+module.exports = { measureIdle, idleSeconds };

@@ -1,0 +1,58 @@
+'use strict';
+// On what and with what a run was made.
+
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+
+const { able } = require('./processes.js');
+
+function said(...words) {
+  const { status, stdout, stderr } = spawnSync(words[0], words.slice(1), { encoding: 'utf8' });
+  return status === 0 ? `${stdout}${stderr}`.trim().split('\n')[0] : 'unknown';
+}
+
+const read = (file) => {
+  try {
+    return fs.readFileSync(file, 'utf8').trim();
+  } catch {
+    return '';
+  }
+};
+
+const virtual = () => (/^flags.*\bhypervisor\b/m.test(read('/proc/cpuinfo')) ? ', a virtual machine' : '');
+
+const distribution = () => /^PRETTY_NAME="?([^"\n]*)/m.exec(read('/etc/os-release'))?.[1] ?? 'unknown';
+
+// Time of all cores by /proc/stat, in ticks: all, not idle, and what a hypervisor took.
+function processorTime() {
+  const [user, nice, system, idle, wait, irq, soft, steal = 0] =
+    read('/proc/stat').split('\n')[0].trim().split(/\s+/).slice(1).map(Number);
+  return { all: user + nice + system + idle + wait + irq + soft + steal, steal };
+}
+
+function describeMachine(root) {
+  return {
+    processor: `${os.cpus()[0].model.trim()}, ${os.cpus().length} cores${virtual()}`,
+    memory: `${(os.totalmem() / 2 ** 30).toFixed(1)} GiB`,
+    system: `${distribution()}, Linux ${os.release()}`,
+    compiler: said(process.env.CC ?? 'cc', '--version'),
+    libuv: said('pkg-config', '--modversion', 'libuv'),
+    openssl: said('openssl', 'version'),
+    node: process.version,
+    commit: said('git', '-C', root, 'describe', '--always', '--dirty', '--tags'),
+    pinned: able.core, realTime: able.realTime,
+    loadBefore: os.loadavg()[0],
+  };
+}
+
+// What the machine gave to others while we measured: to a hypervisor's other guests.
+function watchMachine() {
+  const before = processorTime();
+  return () => {
+    const after = processorTime();
+    return { stolen: (after.steal - before.steal) / Math.max(1, after.all - before.all) };
+  };
+}
+
+module.exports = { describeMachine, watchMachine };
