@@ -68,11 +68,11 @@ function costTable(rows) {
 function latencyTable(row) {
   const titleOf = (name) => row.contestants.find((one) => one.name === name).title;
   const worst = Math.max(...row.series.map(({ crowd }) => crowd));
-  return table(['', 'p50, us', 'p99, us', 'p99.9, us', 'p99 / quiet', 'at most'], row.series.map((one) => {
+  return table(['', 'handshakes a second', 'p50, us', 'p99, us', 'p99.9, us', 'p99 / quiet', 'at most'], row.series.map((one) => {
     const ratio = row.ratios.find(({ name, crowd }) => name === one.name && crowd === one.crowd);
     const bound = one.crowd === worst && row.bounds.find(({ title }) => title.startsWith(`${titleOf(one.name)}:`));
     return [`${titleOf(one.name)}, ${one.crowd ? `${one.crowd} at once` : 'quiet'}`,
-      number(one.p50), number(one.p99), number(one['p99.9']),
+      one.handshakes ? number(one.handshakes) : '', number(one.p50), number(one.p99), number(one['p99.9']),
       ratio ? `${factor(ratio.ratio)} ${interval(ratio)}` : '', mark(bound)];
   }));
 }

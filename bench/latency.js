@@ -10,7 +10,7 @@ const CROWDS = [0, 50, 200]; // handshakes at once
 const RATE = 1000; // records a second
 const WARM = 0.2; // seconds of storm before the probe
 
-const FIGURES = ['p50', 'p99', 'p99.9', 'longest'];
+const FIGURES = ['p50', 'p99', 'p99.9', 'longest', 'handshakes'];
 
 async function probe(kit, server, seconds) {
   const words = [kit.program('latency'), server.port, RATE, seconds];
@@ -18,15 +18,16 @@ async function probe(kit, server, seconds) {
   return text.trim().split(' ').map(Number);
 }
 
+// The probe's figures, and how many handshakes a second there were meanwhile.
 async function slice(kit, server, crowd, seconds) {
-  if (!crowd) return probe(kit, server, seconds);
+  if (!crowd) return [...(await probe(kit, server, seconds)), 0];
   const times = Math.ceil(seconds * 10) + 3;
   const storm = run([kit.program('load'), 'storm', server.port, crowd, times], { core: CLIENT, realTime: 5 });
   storm.catch(() => {}); // awaited below
   await new Promise((resolve) => setTimeout(resolve, WARM * 1000));
   const found = await probe(kit, server, seconds);
-  await storm;
-  return found;
+  const handshakes = Number(/^(\d+) handshakes/.exec(await storm)[1]);
+  return [...found, (handshakes * 10) / times];
 }
 
 // Answers for each contestant and crowd the figures of all rounds.

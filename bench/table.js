@@ -34,10 +34,10 @@ function latencyText({ title, series, ratios, bounds, contestants }) {
   const lines = series.map((one) => {
     const ratio = ratios.find(({ name, crowd }) => name === one.name && crowd === one.crowd);
     return [`  ${titleOf(one.name)}`.padEnd(26), (one.crowd ? `${one.crowd} at once` : 'quiet').padEnd(12),
-      ...[one.p50, one.p99, one['p99.9']].map((value) => number(value).padStart(8)),
+      ...[one.handshakes, one.p50, one.p99, one['p99.9']].map((value) => number(value).padStart(8)),
       ratio ? `${factor(ratio.ratio).padStart(7)} ${interval(ratio)}` : ''].join(' ').trimEnd();
   });
-  return [title, `${' '.repeat(40)}${['p50', 'p99', 'p99.9'].map((text) => text.padStart(8)).join(' ')} us` +
+  return [title, `${' '.repeat(40)}${['shakes/s', 'p50', 'p99', 'p99.9'].map((text) => text.padStart(8)).join(' ')} us` +
     '   p99 beside quiet', ...lines, ...bounds.map((bound) => `  ${bound.title}: ${factor(bound.ratio)}, ${boundText(bound)}`)];
 }
 
