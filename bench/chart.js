@@ -14,6 +14,7 @@ const STEP = 24;
 
 const STYLE = `
   text { font: 13px system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif; fill: #24292f; }
+  text { paint-order: stroke; stroke: #ffffff; stroke-width: 4px; stroke-linejoin: round; }
   .back { fill: #ffffff; }
   .title { font-size: 17px; font-weight: 600; }
   .head { font-weight: 600; }
@@ -29,7 +30,7 @@ const STYLE = `
   .range-ours { stroke: #0969da; stroke-width: 3; }
   .range-other { stroke: #a9b4c0; stroke-width: 3; }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3; }
+    text { fill: #e6edf3; stroke: #0d1117; }
     .back { fill: #0d1117; }
     .soft { fill: #8d96a0; }
     .ours { fill: #4493f8; }
@@ -147,9 +148,11 @@ const TICKS = [[100, '0.1 ms'], [1000, '1 ms'], [10000, '10 ms'], [100000, '100 
 const LATENCY_LEFT = 210;
 const LATENCY_ROOM = WIDTH - LATENCY_LEFT - 90;
 
-function latencyScale(series) {
+function latencyScale({ series, bounds }) {
   const least = Math.min(...series.map(({ p50 }) => p50)) * 0.8;
-  const greatest = Math.max(...series.map((one) => one['p99.9'])) * 1.1;
+  const quiet = series.filter(({ crowd, name }) => !crowd && name !== 'bare').map(({ p99 }) => p99);
+  const toReach = bounds.length ? quiet.map((p99) => p99 * bounds[0].most) : [];
+  const greatest = Math.max(...series.map((one) => one['p99.9']), ...toReach) * 1.1;
   return {
     x: (value) => LATENCY_LEFT + (LATENCY_ROOM * Math.log(value / least)) / Math.log(greatest / least),
     ticks: TICKS.filter(([value]) => value > least && value < greatest),
@@ -171,7 +174,7 @@ function latencyLine(one, title, y, x) {
 }
 
 function latency(row) {
-  const { x, ticks } = latencyScale(row.series);
+  const { x, ticks } = latencyScale(row);
   const parts = [];
   let y = 100;
   for (const one of row.series) {

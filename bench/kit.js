@@ -55,13 +55,13 @@ function makeKey(folder, kind) {
   return { key, cert, both };
 }
 
-// programs: names of PROGRAMS. What cannot be compiled is left out, and told.
-async function makeKit(build, programs, tell) {
+// programs: names of PROGRAMS; kinds: of KEYS. What cannot be compiled is left out, and told.
+async function makeKit({ build, programs, kinds }, tell) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'securepair-bench-'));
   const at = (name) => path.join(folder, name);
   const kit = {
     folder, root, build,
-    keys: { ecdsa: makeKey(folder, 'ecdsa'), rsa: makeKey(folder, 'rsa') },
+    keys: Object.fromEntries(kinds.map((kind) => [kind, makeKey(folder, kind)])),
     preload: at('cubic.so'),
     missing: new Map(),
     program: at,

@@ -175,7 +175,8 @@ function save(file, report) {
 
 function programs(rows) {
   const servers = rows.flatMap(({ contestants }) => contestants).map((name) => SERVERS[name]?.needs).filter(Boolean);
-  return [...new Set(['load', 'latency', 'cpu-time', 'backend', ...servers])];
+  const others = rows.flatMap(({ kind, group }) => [...(kind === 'latency' ? ['latency'] : []), ...(group === 'proxy' ? ['backend'] : [])]);
+  return [...new Set(['load', 'cpu-time', ...servers, ...others])];
 }
 
 async function measure(kit, rows, report, file) {
@@ -197,7 +198,8 @@ async function runBench({ words, settings, build, file }) {
   const rows = chosenRows(words);
   const when = new Date().toISOString();
   const to = file ?? path.join(__dirname, 'results', `${when.slice(0, 19).replace(/:/g, '-')}Z.json`);
-  const kit = await makeKit(build, programs(rows), (text) => console.log(text));
+  const kinds = [...new Set(rows.map(({ what }) => what.key))];
+  const kit = await makeKit({ build, programs: programs(rows), kinds }, (text) => console.log(text));
   process.once('exit', () => kit.remove());
   const machine = describeMachine(root);
   const watched = watchMachine();

@@ -9,7 +9,8 @@ const fs = require('node:fs');
 const tls = require('node:tls');
 
 const [key, cert, ...words] = process.argv.slice(2);
-const version = words.includes('tls1.2') ? 'TLSv1.2' : 'TLSv1.3';
+const isOld = words.includes('tls1.2');
+const version = isOld ? 'TLSv1.2' : 'TLSv1.3';
 
 const block = Buffer.alloc(16384);
 
@@ -38,7 +39,8 @@ const server = tls.createServer(
     key: fs.readFileSync(key),
     cert: fs.readFileSync(cert),
     ecdhCurve: 'X25519',
-    ciphers: 'TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256',
+    ciphers: isOld ? 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256'
+      : 'TLS_AES_128_GCM_SHA256',
     minVersion: version,
     maxVersion: version,
   },
