@@ -14,6 +14,8 @@ static void add_folders(cli_folders_t *folders, const cli_serve_t *serve) {
   }
   cli_folders_add_file(folders, serve->options.client_ca);
   cli_folders_add(folders, serve->options.sni_folder);
+  for (const char **more = serve->options.readable; more && *more; more++)
+    cli_folders_add(folders, *more);
 }
 
 static void tell(const cli_serve_t *serve, const cli_sandbox_t *sandbox, size_t folders) {

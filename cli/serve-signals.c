@@ -19,8 +19,9 @@ static void cut(cli_serve_t *serve) {
 
 static void on_grace_over(uv_timer_t *timer) {
   cli_serve_t *serve = timer->data;
-  cli_log_say(serve->log, "cut", "%zu connections did not end in %d seconds, and are cut",
-              sp_server_connections(serve->server), serve->options.grace);
+  size_t count = sp_server_connections(serve->server);
+  cli_log_say(serve->log, "cut", "%zu connection%s did not end in time, and %s cut", count,
+              count == 1 ? "" : "s", count == 1 ? "is" : "are");
   cut(serve);
 }
 
@@ -31,8 +32,9 @@ static void end(cli_serve_t *serve, const char *signal_name) {
     return;
   }
   serve->is_draining = true;
-  cli_log_say(serve->log, "stopping", "%s: no more clients; %zu connections go on for %d seconds",
-              signal_name, sp_server_connections(serve->server), serve->options.grace);
+  size_t count = sp_server_connections(serve->server);
+  cli_log_say(serve->log, "stopping", "%s: no more clients; %zu connection%s on for %d seconds",
+              signal_name, count, count == 1 ? " goes" : "s go", serve->options.grace);
   cli_notify(serve->notify, "STOPPING=1");
   (void)sp_server_close(serve->server, on_server_closed);
   (void)uv_timer_start(&serve->grace, on_grace_over, (uint64_t)serve->options.grace * 1000, 0);
@@ -81,9 +83,10 @@ static void on_signal(uv_signal_t *handle, int number) {
 }
 
 void cli_serve_follow_signals(cli_serve_t *serve) {
-  static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGPIPE};
+  static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
   (void)uv_timer_init(&serve->loop, &serve->grace);
   serve->grace.data = serve;
+  (void)signal(SIGPIPE, SIG_IGN); /* to the very end; libuv resets it in commands */
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     (void)uv_signal_init(&serve->loop, &serve->signals[i]);
     serve->signals[i].data = serve;

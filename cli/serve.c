@@ -192,6 +192,8 @@ int cli_serve(int argc, const char **argv) {
        "SECONDS"},
       {"user", 'u', POPT_ARG_STRING, &o->user, 0,
        "become this user, for good, once keys are read and the port is bound", "NAME"},
+      {"readable", 0, POPT_ARG_ARGV, &o->readable, 0,
+       "let the sandbox read this folder, too: where links to keys will lead", "FOLDER"},
       {"no-sandbox", 0, POPT_ARG_NONE, &o->no_sandbox, 0,
        "keep the rights to open files and so on, which a server does not need", NULL},
       {"keylog", 0, POPT_ARG_STRING, &o->keylog, 0,

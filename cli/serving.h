@@ -10,7 +10,7 @@ typedef struct cli_serve_options {
   const char *listen;
   const char **keys, **certs;
   const char *passphrase_file, *client_ca, *sni_folder, *min, *max, *ciphers, *exec, *keylog, *user;
-  const char **alpn;
+  const char **alpn, **readable;
   int client_optional, strict_sni, no_sandbox, max_connections, handshake_timeout, idle_timeout,
       grace, workers;
   int json, quiet;
@@ -38,7 +38,7 @@ struct cli_serve {
   cli_log_t *log;
   cli_kept_t *connections;     /* those that the service has */
   uint64_t dropped, drop_told; /* clients since that was last told, and when */
-  uv_signal_t signals[5];
+  uv_signal_t signals[4];
   uv_timer_t grace;
   int keylog, notify; /* descriptors; -1: none */
   bool is_draining;

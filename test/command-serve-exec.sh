@@ -65,6 +65,13 @@ send big || fail "cat >copy: the client ended with $?"
 [ "$(sha256sum <copy)" = "$sum" ] || fail "a command with its output elsewhere read $(wc -c <copy) bytes"
 stop
 
+# Signals are as a command expects them: we ignore SIGPIPE, it does not.
+serve --exec 'yes | head -n 1'
+send nothing || fail "yes: the client ended with $?"
+[ "$(cat out)" = y ] || fail "yes | head says \"$(cat out)\""
+stop
+says_not "roken pipe"
+
 # -- what it is told ---------------------------------------------------------------------------------------
 TLS_CLIENT_SUBJECT=stale REMOTE_USER=stale serve --exec 'env; echo "to the log" >&2' --alpn h2
 timeout $patience "$build/securepair" connect "localhost:$port" --insecure --quiet --alpn h2 <nothing >out 2>err

@@ -23,7 +23,7 @@ cd "$work" || exit 1
 
 fail() {
   printf '%s: %s\n' "$test_name" "$*" >&2
-  [ ! -s log ] || sed 's/^/  log: /' log >&2
+  [ ! -s log ] || tail -n 30 log | sed 's/^/  log: /' >&2
   failed=1
 }
 
