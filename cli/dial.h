@@ -9,9 +9,10 @@
  * cli_dial_release in the stream's `close`. */
 typedef void (*cli_dialled_t)(void *data, sp_stream_t *stream, const sp_error_t *why, void *memory);
 
-/* `tls` and what it points to has to live until then. */
-void cli_dial(uv_loop_t *loop, const cli_protocol_t *protocol, const cli_target_t *target,
-              const sp_options_t *tls, sp_secure_cb on_secure, cli_dialled_t dialled, void *data);
+/* `tls` and `target` and what they point to have to live until then. Returns 0; UV_ENOMEM, and then
+ * `dialled` is not called. */
+int cli_dial(uv_loop_t *loop, const cli_protocol_t *protocol, const cli_target_t *target,
+             const sp_options_t *tls, sp_secure_cb on_secure, cli_dialled_t dialled, void *data);
 
 void cli_dial_release(void *memory); /* NULL is fine */
 

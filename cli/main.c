@@ -1,5 +1,7 @@
 /* securepair: keys, requests and certificates; what is in a file of them. */
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -43,7 +45,16 @@ static bool is(const char *word, const char *one, const char *other) {
   return !strcmp(word, one) || !strcmp(word, other);
 }
 
+/* A standard descriptor that is closed would become that of the next file or socket, and be written
+ * to by mistake. Nothing is read from it then, and writing fails. */
+static void keep_standard_descriptors(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0)
+      (void)open("/dev/null", O_RDONLY);
+}
+
 int main(int argc, char **argv) {
+  keep_standard_descriptors();
   if (argc < 2) {
     help(stderr);
     return CLI_USAGE;

@@ -18,15 +18,11 @@ struct cli_pump {
     uv_idle_t idle;
     uv_handle_t handle;
   };
-  int flags; /* of standard input, as they were: others may share it */
-  bool is_file, running, ended;
+  int linger;
+  bool is_file, running, ended, sent, crlf, after_cr;
 };
 
-static void on_closed(uv_handle_t *handle) {
-  const cli_pump_t *pump = handle->data;
-  (void)fcntl(STDIN_FILENO, F_SETFL, pump->flags);
-  free(handle->data);
-}
+static void on_closed(uv_handle_t *handle) { free(handle->data); }
 
 static void on_readable(uv_poll_t *poll, int status, int events);
 static void on_turn(uv_idle_t *idle);
@@ -41,20 +37,41 @@ static void run(cli_pump_t *pump, bool on) {
     (void)(on ? uv_poll_start(&pump->poll, UV_READABLE, on_readable) : uv_poll_stop(&pump->poll));
 }
 
+static void end(cli_pump_t *pump) {
+  pump->ended = true;
+  run(pump, false);
+  if (pump->sent && pump->linger)
+    sp_stream_set_timeout(pump->stream, pump->linger);
+  else
+    sp_stream_end(pump->stream);
+}
+
+/* `room` takes twice of n. */
+static size_t with_crlf(cli_pump_t *pump, char *room, const char *bytes, size_t n) {
+  size_t at = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (bytes[i] == '\n' && !pump->after_cr)
+      room[at++] = '\r';
+    room[at++] = bytes[i];
+    pump->after_cr = bytes[i] == '\r';
+  }
+  return at;
+}
+
 static void move(cli_pump_t *pump) {
-  char bytes[PIECE];
+  char bytes[PIECE], lines[2 * PIECE];
   ssize_t n = read(STDIN_FILENO, bytes, sizeof bytes);
   if (!pump->stream || (n < 0 && (errno == EAGAIN || errno == EINTR)))
     return;
+  if (n < 0)
+    cli_warn("cannot read standard input: %s", strerror(errno));
   if (n <= 0) {
-    if (n < 0)
-      cli_warn("cannot read standard input: %s", strerror(errno));
-    pump->ended = true;
-    run(pump, false);
-    sp_stream_end(pump->stream);
+    end(pump);
     return;
   }
-  int taken = sp_stream_send(pump->stream, bytes, (size_t)n);
+  size_t size = pump->crlf ? with_crlf(pump, lines, bytes, (size_t)n) : (size_t)n;
+  int taken = sp_stream_send(pump->stream, pump->crlf ? lines : bytes, size);
+  pump->sent = true;
   if (taken <= 0) /* full, until `drain`; or failed, of which the stream tells itself */
     run(pump, false);
 }
@@ -66,19 +83,30 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
 
 static void on_turn(uv_idle_t *idle) { move(idle->data); }
 
-cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream) {
+/* libuv makes what it watches non-blocking, for all who have the same terminal or pipe: for the
+ * shell that started us too, and after we were killed. We read only when there is something, once,
+ * and so can have it as it was. */
+static int watch(cli_pump_t *pump, uv_loop_t *loop) {
+  int flags = fcntl(STDIN_FILENO, F_GETFL);
+  int status = uv_poll_init(loop, &pump->poll, STDIN_FILENO);
+  if (flags >= 0)
+    (void)fcntl(STDIN_FILENO, F_SETFL, flags);
+  return status;
+}
+
+cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream, bool crlf, int linger) {
   cli_pump_t *pump = calloc(1, sizeof *pump);
   if (!pump)
     return NULL;
-  pump->flags = fcntl(STDIN_FILENO, F_GETFL);
   uv_handle_type type = uv_guess_handle(STDIN_FILENO);
-  pump->is_file = type == UV_FILE || type == UV_UNKNOWN_HANDLE;
-  if (!pump->is_file && uv_poll_init(loop, &pump->poll, STDIN_FILENO) < 0)
-    pump->is_file = true; /* after all, /dev/null for instance */
+  /* what cannot be watched is a file after all, /dev/null for instance */
+  pump->is_file = type == UV_FILE || type == UV_UNKNOWN_HANDLE || watch(pump, loop) < 0;
   if (pump->is_file)
     (void)uv_idle_init(loop, &pump->idle);
   pump->handle.data = pump;
   pump->stream = stream;
+  pump->crlf = crlf;
+  pump->linger = linger;
   run(pump, true);
   return pump;
 }
@@ -88,6 +116,8 @@ void cli_pump_drained(cli_pump_t *pump) {
     run(pump, true);
 }
 
+bool cli_pump_ended(const cli_pump_t *pump) { return pump && pump->ended; }
+
 void cli_pump_stop(cli_pump_t *pump) {
   if (!pump || !pump->stream)
     return;
@@ -96,7 +126,7 @@ void cli_pump_stop(cli_pump_t *pump) {
   uv_close(&pump->handle, on_closed);
 }
 
-/* Output may be non-blocking, because it is the same terminal as input. */
+/* Output may be non-blocking, because others made it so. */
 int cli_put(const void *bytes, size_t n) {
   const char *at = bytes;
   while (n) {

@@ -1,15 +1,20 @@
-/* What there is to say of a connection. */
+/* What there is to say of a connection, as an object; and the same for people, on standard error,
+ * so that standard output is the peer's. */
 #ifndef CLI_REPORT_H
 #define CLI_REPORT_H
 
-#include <jansson.h>
+#include "connect.h"
 
-#include "cli.h"
+/* `stream` may be NULL, where none was made. The caller's to json_decref. */
+json_t *cli_report(const cli_connect_t *connect, sp_stream_t *stream);
 
-/* An object with all of it; the caller's to json_decref. `status` is the secure callback's. */
-json_t *cli_report(sp_stream_t *stream, int status, const char *target);
+/* What went wrong, and the remedy. */
+void cli_report_fail(json_t *report, const cli_connect_t *connect, const sp_error_t *error);
 
-/* The same for people, on standard error, so that standard output is the peer's. */
-void cli_report_tell(const json_t *report);
+/* The session that came. */
+void cli_report_session(json_t *report, sp_stream_t *stream);
+
+void cli_tell(const json_t *report);
+void cli_tell_session(const json_t *report);
 
 #endif

@@ -6,6 +6,7 @@
 #include "cli.h"
 
 #define CLI_TALK_ROOM 8192
+#define CLI_TALK_MOST 65536 /* bytes that a server may say before TLS */
 
 typedef struct cli_protocol cli_protocol_t;
 
@@ -20,22 +21,29 @@ typedef struct cli_talk {
   const cli_protocol_t *protocol;
   const char *host;
   size_t step;
+  bool sending;          /* between SEND and cli_talk_sent: what comes meanwhile is only kept */
+  bool goes_on, offered; /* the answer being heard has more lines; it offered TLS */
+  size_t heard;          /* bytes, in all */
   uint8_t bytes[CLI_TALK_ROOM]; /* heard, and not understood yet */
   size_t n;
   char reply[512];
   size_t reply_size;
-  char error[200];
+  char error[240]; /* what the server said in it is in printable ASCII, the rest as \xHH */
 } cli_talk_t;
 
 /* NULL: not known. */
 const cli_protocol_t *cli_protocol_find(const char *name);
 int cli_protocol_port(const cli_protocol_t *protocol);
-const char *cli_protocol_names(void); /* "smtp, imap, ..." */
+const char *cli_protocol_names(void);  /* "smtp, imap, ..." */
+const char *cli_protocol_at(int port); /* the name of the one that has this port; NULL: none has */
 
-/* Begins: MORE or SEND. */
+/* Begins: MORE, SEND or FAILED. `host` is borrowed until the end. */
 cli_step_t cli_talk_begin(cli_talk_t *talk, const cli_protocol_t *protocol, const char *host);
 
-/* Takes what the server said. After SEND call it again without bytes. */
+/* Takes what the server said, at any time. */
 cli_step_t cli_talk_hear(cli_talk_t *talk, const void *bytes, size_t n);
+
+/* `reply` has left. */
+cli_step_t cli_talk_sent(cli_talk_t *talk);
 
 #endif

@@ -1,11 +1,12 @@
-/* HOST[:PORT] */
+/* HOST[:PORT] or unix:PATH */
 #ifndef CLI_TARGET_H
 #define CLI_TARGET_H
 
 #include "cli.h"
 
 typedef struct cli_target {
-  char host[256];
+  char host[256];   /* empty with a path */
+  const char *path; /* of a Unix socket, part of the text; NULL: none */
   int port;
 } cli_target_t;
 
