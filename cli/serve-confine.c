@@ -6,7 +6,7 @@
 #include "sandbox.h"
 #include "serving.h"
 
-/* Where reloading reads. */
+/* Where reloading reads, and what is served. */
 static void add_folders(cli_folders_t *folders, const cli_serve_t *serve) {
   for (size_t i = 0; i < serve->identity_count; i++) {
     cli_folders_add_file(folders, serve->identities[i].cert_file);
@@ -14,6 +14,7 @@ static void add_folders(cli_folders_t *folders, const cli_serve_t *serve) {
   }
   cli_folders_add_file(folders, serve->options.client_ca);
   cli_folders_add(folders, serve->options.sni_folder);
+  cli_folders_add(folders, serve->options.www);
   for (const char **more = serve->options.readable; more && *more; more++)
     cli_folders_add(folders, *more);
 }

@@ -1,10 +1,13 @@
 /* securepair serve */
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "keylog.h"
 #include "notify.h"
 #include "serving.h"
+
+enum { NOT_SAID = INT_MIN };
 
 static const cli_help_t help = {
     "securepair serve [[HOST:]PORT] [OPTION...]",
@@ -14,6 +17,7 @@ static const cli_help_t help = {
     "addresses. SIGTERM ends it when the connections are done.",
     "  securepair serve\n"
     "  securepair serve :443 --key server-key.pem --cert server-cert.pem\n"
+    "  securepair serve --www public\n"
     "  securepair serve --client-ca authority/root.pem --json\n"};
 
 void *cli_serve_state(const cli_serve_t *serve) { return serve->state; }
@@ -124,6 +128,32 @@ static int go(cli_serve_t *serve) {
   return status;
 }
 
+/* -- services ---------------------------------------------------------------------------------- */
+
+/* What the service wants, unless the command line says otherwise. */
+static int choose_service(cli_serve_t *serve) {
+  cli_serve_options_t *o = &serve->options;
+  int status = CLI_OK;
+  if ((o->www != NULL) + (o->exec != NULL) + o->http_line > 1)
+    return cli_fail("--www, --http-line and --exec: one of them is possible");
+  serve->service = o->www         ? &cli_www
+                   : o->exec      ? &cli_exec
+                   : o->http_line ? &cli_http_line
+                                  : &cli_echo;
+  if (o->www)
+    status = cli_www_prepare(&serve->state, o->www);
+  if (!o->alpn)
+    o->alpn = serve->service->alpn;
+  if (o->idle_timeout == NOT_SAID)
+    o->idle_timeout = serve->service->idle;
+  return status;
+}
+
+static void release_service(cli_serve_t *serve) {
+  if (serve->options.www)
+    cli_www_release(serve->state);
+}
+
 /* -- options ----------------------------------------------------------------------------------- */
 
 static int check_number(const char *option, int number, int least, int most) {
@@ -139,17 +169,19 @@ static int check(const cli_serve_options_t *o) {
     return cli_fail("--client-optional: say with --client-ca whose certificates are accepted");
   if (check_number("--max-connections", o->max_connections, 0, 1000000) ||
       check_number("--handshake-timeout", o->handshake_timeout, 1, 3600) ||
-      check_number("--idle-timeout", o->idle_timeout, 0, 86400) ||
+      (o->idle_timeout != NOT_SAID && check_number("--idle-timeout", o->idle_timeout, 0, 86400)) ||
       check_number("--grace", o->grace, 0, 86400))
     return CLI_FAILED;
   return CLI_OK;
 }
 
 int cli_serve(int argc, const char **argv) {
-  cli_serve_t serve = {.service = &cli_echo,
-                       .keylog = -1,
-                       .notify = -1,
-                       .options = {.max_connections = 1000, .handshake_timeout = 30, .grace = 10}};
+  cli_serve_t serve = {
+      .service = &cli_echo,
+      .keylog = -1,
+      .notify = -1,
+      .options = {
+          .max_connections = 1000, .handshake_timeout = 30, .grace = 10, .idle_timeout = NOT_SAID}};
   cli_serve_options_t *o = &serve.options;
   cli_arguments_t arguments;
   struct poptOption table[] = {
@@ -173,6 +205,9 @@ int cli_serve(int argc, const char **argv) {
        "refuse clients that ask for none of these names", NULL},
       {"exec", 'e', POPT_ARG_STRING, &o->exec, 0,
        "a process of its own for each connection, which it has as input and output", "COMMAND"},
+      {"www", 0, POPT_ARG_STRING, &o->www, 0, "serve the files of FOLDER over HTTP/1.1", "FOLDER"},
+      {"http-line", 0, POPT_ARG_NONE, &o->http_line, 0,
+       "answer any request of HTTP with a line on its connection", NULL},
       {"alpn", 0, POPT_ARG_ARGV, &o->alpn, 0,
        "speak this application protocol; several in order of preference", "NAME"},
       {"tls-min", 0, POPT_ARG_STRING, &o->min, 0, "the oldest version of TLS: 1.2 or 1.3",
@@ -185,7 +220,8 @@ int cli_serve(int argc, const char **argv) {
       {"handshake-timeout", 0, POPT_ARG_INT, &o->handshake_timeout, 0,
        "until a client is secure (default 30)", "SECONDS"},
       {"idle-timeout", 0, POPT_ARG_INT, &o->idle_timeout, 0,
-       "without traffic until a client is cut off (default 0: never)", "SECONDS"},
+       "without traffic until a client is cut off (0: never; default 60 for HTTP, else 0)",
+       "SECONDS"},
       {"handshake-workers", 0, POPT_ARG_NONE, &o->workers, 0, "handshakes on threads of their own",
        NULL},
       {"grace", 0, POPT_ARG_INT, &o->grace, 0, "for connections to end after SIGTERM (default 10)",
@@ -206,11 +242,12 @@ int cli_serve(int argc, const char **argv) {
     return parsed - 1;
   if (arguments.count)
     o->listen = arguments.all[0];
-  if (o->exec)
-    serve.service = &cli_exec;
   int status = check(o);
   if (!status)
+    status = choose_service(&serve);
+  if (!status)
     status = go(&serve);
+  release_service(&serve);
   cli_parsed(&arguments);
   return status;
 }

@@ -17,11 +17,18 @@ typedef struct cli_connection {
  * are half-open: after the client's `end` the service has to end its own side. */
 typedef struct cli_service {
   const char *name;                   /* in the log */
+  const char *const *alpn;            /* what it speaks, unless --alpn says it; NULL: anything */
+  int idle;                           /* seconds, unless --idle-timeout says it; 0: no limit */
   void (*open)(cli_connection_t *c);  /* it is secure: sp_stream_on(c->stream, &events, c) */
   void (*drain)(cli_connection_t *c); /* the server stops: end when what was begun is done */
 } cli_service_t;
 
-extern const cli_service_t cli_echo, cli_exec;
+extern const cli_service_t cli_echo, cli_exec, cli_www, cli_http_line;
+
+/* --www FOLDER: opens the folder, and the system's list of types, before privileges are dropped.
+ * Answers an exit status. To be released in either case. */
+int cli_www_prepare(void **state, const char *folder);
+void cli_www_release(void *state);
 
 /* What the command line said for the service: cli_www_t for --www, and so on. */
 void *cli_serve_state(const cli_serve_t *serve);

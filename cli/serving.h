@@ -9,11 +9,13 @@
 typedef struct cli_serve_options {
   const char *listen;
   const char **keys, **certs;
-  const char *passphrase_file, *client_ca, *sni_folder, *min, *max, *ciphers, *exec, *keylog, *user;
-  const char **alpn, **readable;
+  const char *passphrase_file, *client_ca, *sni_folder, *min, *max, *ciphers, *exec, *keylog, *user,
+      *www;
+  const char *const *alpn;
+  const char **readable;
   int client_optional, strict_sni, no_sandbox, max_connections, handshake_timeout, idle_timeout,
       grace, workers;
-  int json, quiet;
+  int json, quiet, http_line;
 } cli_serve_options_t;
 
 enum { CLI_MOST_IDENTITIES = 16 };

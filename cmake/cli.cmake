@@ -4,18 +4,27 @@ pkg_check_modules(POPT REQUIRED IMPORTED_TARGET popt)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 
+find_path(HTTP_PARSER_INCLUDE http_parser.h REQUIRED)
+find_library(HTTP_PARSER_LIBRARY http_parser REQUIRED)
+
+# All but main() is a library, so that tests reach it.
 file(GLOB command_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cli/*.c)
-add_executable(securepair_command ${command_sources})
+list(REMOVE_ITEM command_sources ${PROJECT_SOURCE_DIR}/cli/main.c)
+add_library(securepair_command_parts STATIC ${command_sources})
+target_compile_definitions(securepair_command_parts PRIVATE _GNU_SOURCE)
+target_include_directories(securepair_command_parts PUBLIC ${HTTP_PARSER_INCLUDE})
+target_link_libraries(securepair_command_parts PUBLIC securepair::static securepair_flags
+  OpenSSL::Crypto PkgConfig::POPT PkgConfig::JANSSON PkgConfig::SQLITE ${HTTP_PARSER_LIBRARY})
+add_executable(securepair_command ${PROJECT_SOURCE_DIR}/cli/main.c)
 set_target_properties(securepair_command PROPERTIES OUTPUT_NAME securepair)
 target_compile_definitions(securepair_command PRIVATE _GNU_SOURCE)
-target_link_libraries(securepair_command PRIVATE securepair::static securepair_flags
-  OpenSSL::Crypto PkgConfig::POPT PkgConfig::JANSSON PkgConfig::SQLITE)
+target_link_libraries(securepair_command PRIVATE securepair_command_parts)
 target_link_options(securepair_command PRIVATE -pie)
 
 # The server's sandbox. Not with sanitizers, which start a process of their own at the end.
 pkg_check_modules(SECCOMP IMPORTED_TARGET libseccomp)
 if(SECCOMP_FOUND AND NOT SECUREPAIR_SANITIZE)
-  target_compile_definitions(securepair_command PRIVATE CLI_HAS_SECCOMP)
-  target_link_libraries(securepair_command PRIVATE PkgConfig::SECCOMP)
+  target_compile_definitions(securepair_command_parts PRIVATE CLI_HAS_SECCOMP)
+  target_link_libraries(securepair_command_parts PUBLIC PkgConfig::SECCOMP)
 endif()
 install(TARGETS securepair_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

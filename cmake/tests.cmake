@@ -41,6 +41,10 @@ foreach(source IN LISTS tests)
   set_target_properties(test-${name} PROPERTIES OUTPUT_NAME ${name}
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test)
   target_link_libraries(test-${name} PRIVATE test_support test_flags)
+  if(name MATCHES "^command-") # of a part of the command
+    target_include_directories(test-${name} PRIVATE ${PROJECT_SOURCE_DIR}/cli)
+    target_link_libraries(test-${name} PRIVATE securepair_command_parts)
+  endif()
   add_test(NAME ${name} COMMAND test-${name})
   set_test_properties(${name})
 endforeach()
