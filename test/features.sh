@@ -4,75 +4,57 @@
 set -euo pipefail
 
 source=${SP_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
-table=$source/docs/features.md
-rows=0 failed=0
 
-fail() {
-  printf 'features: %s\n' "$*" >&2
-  failed=1
+exec perl - "$source" <<'PERL'
+use strict;
+use warnings;
+
+my ($source) = @ARGV;
+my ($rows, $failed, %texts) = (0, 0);
+
+sub fail { print STDERR "features: @_\n"; $failed = 1; }
+
+# The text of a test, of C, a script or one of the JavaScript module's; undef: there is none.
+sub text_of {
+  my ($name) = @_;
+  (my $other = $name) =~ s{^node/}{};
+  for my $file ("test/$name.c", "test/$name.sh", "node/test/$other.test.js") {
+    open(my $in, '<', "$source/$file") or next;
+    local $/;
+    return $texts{$name} //= <$in>;
+  }
+  return undef;
 }
 
-# The last column of every row but the heads, one a line.
-cells() {
-  awk -F'|' '/^\|/ && !/^\|[-| ]+\|$/ {
-    cell = $(NF - 1)
-    gsub(/^ +| +$/, "", cell)
-    if (cell != "test") print cell
-  }' "$table"
+# The whole name of a case, or how some begin: "W13_...".
+sub has_case {
+  my ($text, $case) = @_;
+  my $end = $case =~ s/\.\.\.$// ? '' : '\b';
+  return $text =~ /cmocka_unit_test\w*\(\Q$case\E$end/ || $text =~ /^\Q$case\E$end\w*\(\) \{/m ||
+         $text =~ /\btest\(['"`]\Q$case\E/;
 }
 
-# file_of NAME: of a test, of C, a script or one of the JavaScript module's.
-file_of() {
-  local file
-  for file in "$source/test/$1.c" "$source/test/$1.sh" "$source/node/test/${1#node/}.test.js"; do
-    [ ! -e "$file" ] || { printf '%s' "$file"; return; }
-  done
-  return 1
+# `NAME` or `NAME`: CASE, CASE
+sub check_part {
+  my ($part) = @_;
+  my ($name, $cases) = $part =~ /^`([a-z0-9\/.-]+)`(?:: (.+))?$/ or return fail(qq("$part" names no test));
+  my $text = text_of($name);
+  return fail("there is no test $name") unless defined $text;
+  for my $case (split /, /, $cases // '') {
+    fail("$name has no case $case") unless $case =~ /^\w+(\.\.\.)?$/ && has_case($text, $case);
+  }
 }
 
-# has_case FILE CASE: the whole name of one, or how some begin: "W13_...".
-has_case() {
-  local name=${2%...} end='\>'
-  [ "$name" = "$2" ] || end=
-  case $1 in
-  *.c) grep -qE "cmocka_unit_test[a-z_]*\($name$end" "$1" ;;
-  *.sh) grep -qE "^$name$end\(\) \{" "$1" ;;
-  *) grep -qF "$name" "$1" ;;
-  esac
+open(my $table, '<', "$source/docs/features.md") or die "features: $source/docs/features.md: $!\n";
+while (my $line = <$table>) {
+  my ($cell) = $line =~ /^\|.*\|\s*([^|]*?)\s*\|$/ or next;
+  next if $cell =~ /^-+$/ || $cell eq 'test';
+  $rows++;
+  next if $cell =~ /^not a test: /;
+  $cell =~ s/ *\([^)]*\)//g; # what is in brackets is said to people
+  fail("a row names no test: $line") if $cell eq '';
+  check_part($_) for split /; /, $cell;
 }
-
-# check_part NAME[: CASE, CASE...]
-check_part() {
-  local name=${1%%:*} file one
-  local cases=()
-  [[ $name =~ ^\`([a-z0-9/-]+)\`$ ]] || { fail "\"$1\" is no test's name"; return 0; }
-  name=${BASH_REMATCH[1]}
-  file=$(file_of "$name") || { fail "there is no test $name"; return 0; }
-  [[ $1 == *:* ]] || return 0
-  IFS=', ' read -r -a cases <<<"${1#*:}"
-  [ ${#cases[@]} -gt 0 ] || fail "$name: no case is named after the colon"
-  for one in "${cases[@]}"; do
-    [[ $one =~ ^[A-Za-z0-9_]+(\.\.\.)?$ ]] || { fail "$name: \"$one\" is no case's name"; continue; }
-    has_case "$file" "$one" || fail "$name has no case $one"
-  done
-}
-
-# Parts stand between semicolons; what is in brackets is said to people.
-check_cell() {
-  local part
-  local parts=()
-  [[ $1 != "not a test: "* ]] || return 0
-  IFS=';' read -r -a parts < <(sed -E 's/\([^)]*\)//g; s/ *; */;/g; s/ +$//' <<<"$1")
-  [ ${#parts[@]} -gt 0 ] || fail "a row names no test"
-  for part in "${parts[@]}"; do
-    part=${part#"${part%%[! ]*}"}
-    check_part "${part%"${part##*[! ]}"}"
-  done
-}
-
-while IFS= read -r cell; do
-  rows=$((rows + 1))
-  check_cell "$cell"
-done < <(cells)
-[ $rows -gt 50 ] || fail "only $rows rows were found in $table"
-exit $failed
+fail("only $rows rows were found") if $rows < 50;
+exit $failed;
+PERL
