@@ -29,6 +29,10 @@ static struct {
   char name[64];
   uv_timer_t *timer; /* resumes, under a stream */
   bool destroy;      /* instead: destroys the stream */
+  bool then_destroy; /* ... or when it has answered */
+  int release;       /* which releases its pair */
+  bool is_released;
+  int lines;         /* of the key log */
   bool refuse_later; /* instead: refuses */
 } now;
 
@@ -44,6 +48,10 @@ static void reset(int pending) {
 
 static int answer(sp_pair_t *pair, int which) {
   now.asked[which]++;
+  if (now.release & which) {
+    sp_pair_release(pair);
+    now.is_released = true;
+  }
   if (now.refuse & which) {
     if (now.alert >= 0)
       sp_pair_refuse(pair, now.alert);
@@ -289,6 +297,44 @@ static void released_while_waiting(void **state) {
     }
 }
 
+static void on_keylog(sp_pair_t *pair, const char *line, void *data) {
+  (void)pair, (void)line, (void)data;
+  now.lines += now.is_released;
+}
+
+static void on_trace(sp_pair_t *pair, const char *line, void *data) { on_keylog(pair, line, data); }
+
+/* A pair that a hook releases: no other hook is called for it, whatever the hook answers. */
+static void released_in_a_hook(void **state) {
+  (void)state;
+  for
+    EACH_KEY_AND_VERSION(key, version) {
+      make_contexts(keys[key], version);
+      sp_hooks_t more = hooks;
+      more.keylog = on_keylog;
+      more.trace = on_trace;
+      sp_context_release(server_context);
+      server_context = context_made(SP_OPTIONS(.cert = key_pair->cert_pem, .hooks = more,
+                                               .min_version = version, .max_version = version));
+      for (int which = 1; which < ALL; which *= 2)
+        for (int pending = 0; pending < 2; pending++) {
+          two_t two;
+          const void *bytes;
+          reset(pending ? which : 0);
+          now.release = which;
+          make_two(&two);
+          size_t n = sp_pair_encrypted_out(two.client, &bytes);
+          (void)sp_pair_encrypted_in(two.server, bytes, n);
+          for (int bit = 1; bit < ALL; bit *= 2)
+            assert_int_equal(now.asked[bit], bit <= which);
+          assert_int_equal(now.lines, 0);
+          two.server = NULL;
+          free_two(&two);
+        }
+      free_contexts();
+    }
+}
+
 /* Resumed without a signature, with a wrong one, and with one too many. */
 static void bad_signatures(void **state) {
   (void)state;
@@ -361,6 +407,8 @@ static void on_time(uv_timer_t *timer) {
     give_answer(pair, now.waits);
   CALL(f, status = sp_pair_resume(pair, status));
   assert_int_equal(status, 0);
+  if (now.then_destroy)
+    CALL(f, sp_stream_destroy(sp_stream_of(pair)));
 }
 
 static void say_hello(actor_t *actor, fixture_event_t event, int status) {
@@ -447,6 +495,25 @@ static void destroyed_while_waiting(void **state) {
         fixture_run(f);
         assert_int_equal(client->counts[ON_CLOSE], 1);
         assert_true(client->statuses[ON_SECURE] < 0);
+        assert_string_equal(fixture_served(f, 0)->log, "secure(ECANCELED) close");
+        unstage(f);
+      }
+      free_contexts();
+    }
+}
+
+/* Answered, but gone before it went on: nothing is left behind (LSan), also not a paused job. */
+static void destroyed_when_answered(void **state) {
+  (void)state;
+  for
+    EACH_KEY_AND_VERSION(key, version) {
+      make_contexts(keys[key], version);
+      for (int which = 1; which < ALL; which *= 2) {
+        fixture_t *f = stage(which);
+        now.then_destroy = true;
+        actor_t *client = meet(f);
+        fixture_run(f);
+        assert_int_equal(client->counts[ON_CLOSE], 1);
         assert_string_equal(fixture_served(f, 0)->log, "secure(ECANCELED) close");
         unstage(f);
       }
@@ -584,6 +651,7 @@ int main(void) {
       cmocka_unit_test(refused_from_a_timer),        cmocka_unit_test(destroyed_while_waiting),
       cmocka_unit_test(client_leaves_while_waiting), cmocka_unit_test(never_answered),
       cmocka_unit_test(resumed_in_another_callback), cmocka_unit_test(client_signs_later),
+      cmocka_unit_test(released_in_a_hook),          cmocka_unit_test(destroyed_when_answered),
   };
   return cmocka_run_group_tests_name("pair-hooks", tests, NULL, NULL);
 }

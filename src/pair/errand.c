@@ -4,8 +4,13 @@
 
 #include "pair/pair.h"
 
-/* What a hook leaves in OpenSSL's queue would fail the handshake. */
+/* What a hook leaves in OpenSSL's queue would fail the handshake. Of a pair that a hook released
+ * nobody hears any more, and nobody can answer for it. */
 static void run(sp_pair_t *pair, sp__errand_t errand, void *what) {
+  if (pair->doomed) {
+    pair->answer = SP_EREFUSED;
+    return;
+  }
   pair->in_hook = true;
   ERR_set_mark();
   errand(pair, what);

@@ -267,6 +267,8 @@ int sp__pair_hello(SSL *ssl, int *alert) {
   }
   for (; pair->stage < SP__ASKED; pair->stage++) {
     int answer = ask(pair);
+    if (pair->doomed)
+      answer = SP_EREFUSED; /* the others are not asked any more */
     if (answer == SP_PENDING) {
       pair->waiting = SP__WAIT_HELLO;
       pair->stage++;

@@ -80,7 +80,7 @@ int sp__pair_leave(sp_pair_t *pair, int status) {
 }
 
 /* SSL_free does not free a job that is paused in the signer: let it end with a refusal, also when
- * the pair failed meanwhile for another reason. */
+ * the pair failed meanwhile for another reason, or was resumed and did not go on yet. */
 static void finish_job(sp_pair_t *pair) {
   free_error(pair->error);
   pair->error = NULL;
@@ -99,7 +99,7 @@ void sp_pair_release(sp_pair_t *pair) {
     return;
   }
   pair->doomed = false;
-  if (pair->waiting == SP__WAIT_SIGN)
+  if (pair->ssl && SSL_waiting_for_async(pair->ssl))
     finish_job(pair);
   pair_free(pair);
 }

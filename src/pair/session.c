@@ -136,7 +136,7 @@ static void pass_on(sp_pair_t *pair, const SSL_SESSION *session, const uint8_t *
     sp__target_keep(pair, session, bytes, n);
   if (has_owner(pair))
     pair->calls->session(pair->owner, bytes, n);
-  if (has_hook(pair))
+  if (has_hook(pair) && !pair->doomed)
     hand_over(pair, session, bytes, n);
 }
 
