@@ -199,6 +199,9 @@ static void what_cannot_be_is_refused(void **state) {
   REFUSED(SP_OPTIONS(.ticket_window = -7), SP_EOPTION, "ticket_window", "-7");
   REFUSED(SP_OPTIONS(.ticket_rotation = 60, .ticket_window = 86400), SP_EOPTION, "ticket_window",
           "15");
+  REFUSED(SP_OPTIONS(.ticket_window = 16 * 12 * 3600), SP_EOPTION, "ticket_window", "43200");
+  sp_context_release(context_made(
+      SP_OPTIONS(.ticket_window = 16 * 12 * 3600, .ticket_keys = three, .ticket_keys_size = SIZE)));
   sp_context_release(
       context_made(SP_OPTIONS(.ticket_rotation = INT32_MAX, .ticket_window = INT32_MAX)));
 }

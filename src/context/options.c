@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "context/build.h"
+#include "context/ring.h"
 
 /* A caller that was compiled against a later version may have more fields; that is fine as long
  * as it does not use them. */
@@ -125,6 +126,8 @@ static int check_ring(const sp_options_t *o, sp_error_t *why) {
     return sp__fail(why, SP_EOPTION, SP_US, "%s: %ld is neither seconds nor -1",
                     rotation < -1 ? "ticket_rotation" : "ticket_window",
                     rotation < -1 ? rotation : window);
+  if (!rotation && !o->ticket_keys) /* given ones are exchanged by hand */
+    rotation = SP__RING_ROTATION;
   if (rotation <= 0 || window <= rotation * (long)(SP__RING_MOST - 1))
     return 0;
   return sp__fail(why, SP_EOPTION, SP_US,

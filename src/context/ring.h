@@ -9,7 +9,8 @@
 #include <time.h>
 
 #define SP__TICKET_KEYS_SIZE 48
-#define SP__RING_MOST 16u /* keys */
+#define SP__RING_MOST 16u              /* keys */
+#define SP__RING_ROTATION (12 * 3600L) /* seconds, SECURITY.md */
 
 /* As Node lays them out; in memory for secrets, or wiped after use. */
 typedef struct sp__ticket_keys {

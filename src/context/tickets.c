@@ -17,7 +17,6 @@
 #define OPENSSL_ROOM 80 /* the keys that an SSL_CTX has of its own */
 #define DEFAULT_TIMEOUT 7200
 #define LONGEST_TIMEOUT 604800 /* RFC 8446 4.6.1 */
-#define ROTATION (12 * 3600L)  /* SECURITY.md */
 #define WINDOW (24 * 3600L)
 
 struct sp__tickets {
@@ -101,10 +100,10 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 /* -- of a context ------------------------------------------------------------------------------ */
 
 static sp__tickets_t *tickets_new(const sp_options_t *options) {
-  long rotation = options->ticket_rotation ? options->ticket_rotation : ROTATION;
+  long rotation = options->ticket_rotation ? options->ticket_rotation : SP__RING_ROTATION;
   long window = options->ticket_window;
   if (!window)
-    window = rotation > 0 ? rotation * (WINDOW / ROTATION) : WINDOW;
+    window = rotation > 0 ? rotation * (WINDOW / SP__RING_ROTATION) : WINDOW;
   sp__tickets_t *tickets = sp__zalloc(sizeof *tickets);
   if (!tickets)
     return NULL;
