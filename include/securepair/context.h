@@ -169,7 +169,8 @@ typedef struct sp_options {
    * for one (RFC 6066 8); each goes with the certificate that it is for. It has to be of that
    * certificate's issuer, which must be in its chain or in `ca`, and say "good". One that is out of
    * date is taken but not sent, nor is any once it is (see sp_context_staple_until): a server comes
-   * up without its responder. Renewed by a new context. The hook `staple` comes before them */
+   * up without its responder. Renewed by sp_watch_new, or a new context. The hook `staple` comes
+   * before them */
   const char *const *staple_files;
   const void *staple; /* ... or in memory */
   size_t staple_size;

@@ -32,8 +32,10 @@ typedef void (*sp_watch_close_cb)(sp_watch_t *watch);
  * new context is checked whole and takes over in one step, or not at all: files that are not (yet)
  * in order, for instance a new key beside the old certificate, are waited for; what is still wrong
  * `watch_grace` milliseconds after the last change is told. A certificate that has expired does
- * not take the place of one that is still valid. Files whose content is the same as before change
- * nothing. The keys of session tickets go on with the new context.
+ * not take the place of one that is still valid, nor an OCSP response (`staple_files`) that is out
+ * of date that of a current one; a response has to be for the certificate beside it. Files whose
+ * content is the same as before change nothing. The keys of session tickets go on with the new
+ * context.
  *
  * Relative paths are those of now, whatever the working directory becomes. `on_passphrase` is only
  * asked during this call, by the absolute path; what it answers is kept. Hooks and their data have

@@ -246,8 +246,6 @@ int sp__kept_take(sp__kept_t *kept, const sp_options_t *options, sp_error_t *why
     sp_trust_retain(copy.trust);
   if (copy.store)
     sp_store_retain(copy.store);
-  if (copy.store)
-    sp_store_retain(copy.store);
   kept->options = copy;
   return kept->file_count ? 0
                           : sp__fail(why, SP_EOPTION, SP_US,
@@ -265,7 +263,6 @@ void sp__kept_drop(sp__kept_t *kept) {
     sp__free(part);
   }
   sp_trust_release(kept->options.trust);
-  sp_store_release(kept->options.store);
   sp_store_release(kept->options.store);
   sp__free(kept->files);
 }

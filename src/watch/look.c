@@ -71,6 +71,21 @@ static int check_end(const sp__look_t *look, sp_error_t *why) {
                   day, other);
 }
 
+/* Likewise of OCSP responses: without one that is current a server sends none. */
+static int check_staple(const sp__look_t *look, sp_error_t *why) {
+  int64_t now = time(NULL);
+  char day[16], other[16];
+  if (!look->has_context || !look->context_staple_until || look->context_staple_until > now ||
+      look->staple_until <= now)
+    return 0;
+  write_day(day, look->context_staple_until);
+  write_day(other, look->staple_until);
+  return sp__fail(why, SP_ESTAPLE, SP_US,
+                  "the new OCSP response ended on %s and does not replace the one in force, which "
+                  "is good until %s: get a newer one",
+                  day, other);
+}
+
 /* -- looking ----------------------------------------------------------------------------------- */
 
 static bool have_changed(sp__look_t *look) {
@@ -91,7 +106,9 @@ static int make(sp__look_t *look) {
   if (status < 0)
     return status;
   look->context_expires = end_of_context(look->context->ssl_ctx);
-  return check_end(look, &look->error);
+  look->context_staple_until = sp_context_staple_until(look->context);
+  status = check_end(look, &look->error);
+  return status < 0 ? status : check_staple(look, &look->error);
 }
 
 /* What was made is of the files as they are only if they were the same before and after. */

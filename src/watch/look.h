@@ -19,9 +19,10 @@ typedef struct sp__look {
   /* what is asked */
   bool has_to_read; /* even if nothing changed */
   bool is_urgent;   /* even if they are changing */
-  bool has_context; /* the three below are known */
+  bool has_context; /* what is below is known */
   uint8_t in_force[SP__DIGEST_SIZE];
-  int64_t expires; /* seconds since 1970, of what is in force */
+  /* seconds since 1970, of what is in force: its certificate, its OCSP responses (0: none) */
+  int64_t expires, staple_until;
   /* what is answered; the last look's states are this look's question */
   sp__seen_t seen;
   sp__file_state_t *states;
@@ -30,7 +31,7 @@ typedef struct sp__look {
   bool found_folders;
   uint8_t digest[SP__DIGEST_SIZE];
   sp_context_t *context;
-  int64_t context_expires;
+  int64_t context_expires, context_staple_until;
   sp_error_t error;
   sp__file_state_t *room; /* as large as states */
 } sp__look_t;

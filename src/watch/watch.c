@@ -59,6 +59,7 @@ static void put_in_force(sp_watch_t *watch) {
   sp_context_release(context);
   memcpy(found->in_force, found->digest, sizeof found->in_force);
   found->expires = found->context_expires;
+  found->staple_until = found->context_staple_until;
   watch->error = sp__no_error;
   tell(watch, 0);
 }
@@ -215,6 +216,7 @@ static int make_first(sp_watch_t *watch, sp_error_t *why) {
                     watch->kept.files[0]);
   memcpy(first->in_force, first->digest, sizeof first->in_force);
   first->expires = first->context_expires;
+  first->staple_until = first->context_staple_until;
   first->has_context = true;
   watch->has_certificate = sp_context_has_certificate(first->context);
   watch->current = sp__current_new(first->context);

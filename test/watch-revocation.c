@@ -1,0 +1,421 @@
+/* Revocation that is renewed while a server runs: OCSP responses and revocation lists whose files
+ * change. Who connects later is served the new ones; what cannot be used changes nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/child.h"
+#include "support/clock.h"
+#include "support/scene.h"
+#include "support/staple.h"
+
+#define HOUR 3600L
+
+/* -- a server that follows the files ----------------------------------------------------------- */
+
+typedef struct site {
+  scene_t scene;
+  sp_server_t *server;
+  int port;
+  int status;   /* of the last client, as the server saw it; 1: not yet */
+  long verify;  /* ... and what was thought of its certificate */
+  bool resumed; /* ... and whether it came back with a session */
+  bool is_closed;
+} site_t;
+
+static void on_served(sp_stream_t *stream, int status) {
+  site_t *site = sp_server_data(sp_stream_server(stream));
+  site->status = status;
+  site->verify = sp_stream_error(stream)->verify;
+  if (status < 0)
+    return;
+  site->resumed = sp_pair_is_resumed(sp_stream_pair(stream));
+  sp_stream_pipe(stream, stream);
+}
+
+static void on_server_closed(sp_server_t *server) {
+  site_t *site = sp_server_data(server);
+  site->is_closed = true;
+}
+
+/* With the files "key" and "cert" of A, and what else the options name. */
+static void site_open(site_t *site, const sp_options_t *more) {
+  sp_error_t why;
+  const char *root[] = {pki_default()->root->cert_pem, NULL};
+  sp_options_t options = *more;
+  options.key_file = path("key");
+  options.cert_file = path("cert");
+  options.ca = root;
+  options.watch_interval = EVENTS;
+  options.watch_grace = 60;
+  scene_watch(&site->scene, &options);
+  assert_int_equal(sp_server_new(&site->server, &site->scene.stage.uv, on_served, &why,
+                                 SP_OPTIONS(.context = sp_watch_context(site->scene.watch))),
+                   0);
+  assert_int_equal(sp_server_follow(site->server, NULL, site->scene.watch), 0);
+  sp_server_set_data(site->server, site);
+  assert_int_equal(sp_server_listen(site->server, "127.0.0.1", 0, &why), 0);
+  site->port = sp_server_port(site->server);
+}
+
+static void site_close(site_t *site) {
+  sp_server_close(site->server, on_server_closed);
+  sp_server_destroy_all(site->server);
+  STAGE_UNTIL(&site->scene.stage, site->is_closed);
+  scene_end(&site->scene);
+}
+
+/* -- a client ---------------------------------------------------------------------------------- */
+
+typedef struct client {
+  sp_stream_t *stream; /* NULL after `close` */
+  int status;          /* 1: not secure yet */
+  sp_staple_status_t staple;
+  size_t staple_size, received;
+  uint8_t staple_bytes[8192];
+} client_t;
+
+static client_t *beginning; /* whose `secure` comes next */
+
+static void on_secure(sp_stream_t *stream, int status) {
+  client_t *client = beginning;
+  client->status = status;
+  if (status < 0)
+    return;
+  const void *der = sp_pair_staple(sp_stream_pair(stream), &client->staple_size);
+  client->staple = sp_pair_staple_status(sp_stream_pair(stream), NULL);
+  assert_in_range(client->staple_size, 0, sizeof client->staple_bytes);
+  if (der)
+    memcpy(client->staple_bytes, der, client->staple_size);
+}
+
+static void on_data(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  client_t *client = sp_stream_data(stream);
+  (void)bytes;
+  client->received += n;
+}
+
+static void on_close(sp_stream_t *stream) {
+  client_t *client = sp_stream_data(stream);
+  client->stream = NULL;
+}
+
+static uint8_t session[16384];
+static size_t session_size;
+
+static void on_session(sp_stream_t *stream, const void *bytes, size_t n) {
+  (void)stream;
+  assert_in_range(n, 1, sizeof session);
+  memcpy(session, bytes, n);
+  session_size = n;
+}
+
+static void client_open(client_t *client, site_t *site, const pki_t *pki) {
+  static const sp_stream_events_t events = {
+      .data = on_data, .close = on_close, .session = on_session};
+  sp_error_t why;
+  *client = (client_t){.status = 1};
+  site->status = 1;
+  beginning = client;
+  assert_int_equal(
+      sp_connect(&client->stream, &site->scene.stage.uv, on_secure, &why,
+                 SP_OPTIONS(.host = "127.0.0.1", .port = site->port, .check_name = SP_NO,
+                            .session_cache = SP_NO, .request_staple = SP_YES, .session = session,
+                            .session_size = session_size, .key = pki ? pki->key_pem : NULL,
+                            .cert = pki ? pki->cert_pem : NULL,
+                            .ca = SP_LIST(pki_default()->root->cert_pem))),
+      0);
+  sp_stream_on(client->stream, &events, client);
+  STAGE_UNTIL(&site->scene.stage, client->status <= 0 && site->status <= 0);
+}
+
+static void client_talk(client_t *client, site_t *site) {
+  size_t before = client->received;
+  sp_stream_send(client->stream, "again", 5);
+  STAGE_UNTIL(&site->scene.stage, client->received == before + 5);
+}
+
+static void client_end(client_t *client, site_t *site) {
+  if (client->stream)
+    sp_stream_end(client->stream);
+  STAGE_UNTIL(&site->scene.stage, !client->stream);
+}
+
+/* A client from beginning to end, with a session if there is one, and with a certificate or none.
+ */
+static client_t visit(site_t *site, const pki_t *pki) {
+  client_t client;
+  client_open(&client, site, pki);
+  if (client.status == 0 && site->status == 0)
+    client_talk(&client, site);
+  client_end(&client, site);
+  return client;
+}
+
+static void begin(site_t *site) {
+  *site = (site_t){.port = 0};
+  session_size = 0;
+  scene_open(&site->scene);
+  put(a, in_place);
+}
+
+/* -- OCSP responses ---------------------------------------------------------------------------- */
+
+#define ABOUT_A(...) STAPLE(.about = a, __VA_ARGS__)
+
+static void put_staple(staple_t staple) { write_to("staple", (const char *)staple.der, staple.n); }
+
+static void follow_staple(site_t *site, staple_t staple) {
+  put_staple(staple);
+  site_open(site, SP_OPTIONS(.staple_files = SP_LIST(path("staple")), .tickets = SP_NO));
+}
+
+static void expect_staple(site_t *site, staple_t staple) {
+  client_t client = visit(site, NULL);
+  assert_int_equal(client.status, 0);
+  assert_int_equal(client.staple, SP_STAPLE_GOOD);
+  assert_int_equal(client.staple_size, staple.n);
+  assert_memory_equal(client.staple_bytes, staple.der, staple.n);
+}
+
+static void expect_no_staple(site_t *site) {
+  client_t client = visit(site, NULL);
+  assert_int_equal(client.status, 0);
+  assert_int_equal(client.staple, SP_STAPLE_NONE);
+}
+
+static void a_new_response_is_sent(void **state) {
+  site_t site;
+  client_t live;
+  (void)state;
+  begin(&site);
+  staple_t first = ABOUT_A(.to = HOUR), second = ABOUT_A(.to = 2 * HOUR);
+  follow_staple(&site, first);
+  expect_staple(&site, first);
+  client_open(&live, &site, NULL);
+  put_staple(second);
+  expect_change(&site.scene, "A");
+  expect_staple(&site, second);
+  client_talk(&live, &site); /* it goes on */
+  client_end(&live, &site);
+  site_close(&site);
+}
+
+/* What was good stays in force: a torn file, a refusal, one about somebody else, one that is older
+ * than its own end. */
+static void what_is_no_good_stays_out(void **state) {
+  site_t site;
+  (void)state;
+  begin(&site);
+  staple_t good = ABOUT_A(.to = HOUR);
+  const struct {
+    staple_t staple;
+    const char *words;
+  } bad[] = {
+      {{good.der, good.n / 2}, "is no OCSP response"},
+      {ABOUT_A(.verdict = V_OCSP_CERTSTATUS_REVOKED, .to = HOUR), "was revoked"},
+      {STAPLE(.about = b, .to = HOUR), "is about another certificate"},
+      {ABOUT_A(.from = -2 * HOUR, .to = -HOUR), "does not replace the one in force"},
+      {ABOUT_A(.failure = OCSP_RESPONSE_STATUS_TRYLATER), "trylater"},
+      {{good.der, 0}, "staple"},
+  };
+  follow_staple(&site, good);
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    put_staple(bad[i].staple);
+    expect_fault(&site.scene, SP_ESTAPLE, bad[i].words);
+    expect_staple(&site, good);
+  }
+  put_staple(good); /* as it was: nothing changes, but the fault is gone */
+  STAGE_UNTIL(&site.scene.stage, !sp_watch_error(site.scene.watch)->status);
+  staple_t better = ABOUT_A(.to = 3 * HOUR);
+  put_staple(better);
+  expect_change(&site.scene, "A");
+  expect_staple(&site, better);
+  site_close(&site);
+}
+
+/* Nobody renewed it: none is sent from its end on, until there is a new one. */
+static void one_that_ended_is_replaced(void **state) {
+  site_t site;
+  (void)state;
+  begin(&site);
+  staple_t first = ABOUT_A(.to = HOUR);
+  follow_staple(&site, first);
+  expect_staple(&site, first);
+  clock_shift(HOUR + 1);
+  expect_no_staple(&site);
+  staple_t old = ABOUT_A(.from = -2 * HOUR, .to = -2), fresh = ABOUT_A(.from = -60, .to = HOUR);
+  put_staple(old); /* now no better one is in force */
+  expect_change(&site.scene, "A");
+  expect_no_staple(&site);
+  put_staple(fresh);
+  expect_change(&site.scene, "A");
+  expect_staple(&site, fresh);
+  clock_shift(0);
+  site_close(&site);
+}
+
+/* A certificate that is renewed together with its response. */
+static void with_a_new_certificate(void **state) {
+  site_t site;
+  (void)state;
+  begin(&site);
+  staple_t first = ABOUT_A(.to = HOUR), other = STAPLE(.about = b, .to = HOUR);
+  follow_staple(&site, first);
+  put(b, by_rename); /* its response is not there yet */
+  expect_fault(&site.scene, SP_ESTAPLE, "is about another certificate");
+  expect_staple(&site, first);
+  put_staple(other);
+  expect_change(&site.scene, "B");
+  expect_staple(&site, other);
+  site_close(&site);
+}
+
+/* -- revocation lists -------------------------------------------------------------------------- */
+
+static void follow_list(site_t *site, const char *list) {
+  in_place("crl", list);
+  site_open(site, SP_OPTIONS(.crl_files = SP_LIST(path("crl")), .request_cert = SP_YES,
+                             .reject_unauthorized = SP_YES));
+}
+
+static const char *list_of(const pki_t *const *revoked, long to) {
+  return pki_crl(pki_default()->root, revoked, -60, to);
+}
+
+/* With TLS 1.3 it is secure before the server looked at its certificate. */
+static void expect_refused(site_t *site, const pki_t *pki, const char *reason) {
+  (void)visit(site, pki);
+  assert_int_equal(site->status, SP_EUNAUTHORIZED);
+  assert_string_equal(sp_verify_name(site->verify), reason);
+}
+
+static void expect_served(site_t *site, const pki_t *pki, bool resumed) {
+  client_t client = visit(site, pki);
+  assert_int_equal(client.status, 0);
+  assert_int_equal(site->status, 0);
+  assert_int_equal(site->resumed, resumed);
+}
+
+static void a_new_list_counts(void **state) {
+  site_t site;
+  client_t live;
+  const pki_t *client = pki_default()->client;
+  (void)state;
+  begin(&site);
+  follow_list(&site, list_of(NULL, HOUR));
+  expect_served(&site, client, false);
+  assert_true(session_size > 0);
+  expect_served(&site, client, true);
+  client_open(&live, &site, client);
+  by_rename("crl", list_of(PKI_THESE(client), HOUR));
+  expect_change(&site.scene, "A");
+  expect_refused(&site, client, "CERT_REVOKED"); /* its session is no way around */
+  client_talk(&live, &site);                     /* who is there stays */
+  client_end(&live, &site);
+  by_rename("crl", list_of(NULL, 2 * HOUR));
+  expect_change(&site.scene, "A");
+  session_size = 0;
+  expect_served(&site, client, false);
+  site_close(&site);
+}
+
+/* A torn list does not become "nobody is revoked". */
+static void a_torn_list_changes_nothing(void **state) {
+  site_t site;
+  const pki_t *client = pki_default()->client;
+  (void)state;
+  begin(&site);
+  const char *list = list_of(PKI_THESE(client), HOUR);
+  follow_list(&site, list);
+  expect_refused(&site, client, "CERT_REVOKED");
+  write_to("crl", list, strlen(list) / 2);
+  expect_fault(&site.scene, SP_ECRL, "crl");
+  expect_refused(&site, client, "CERT_REVOKED");
+  write_to("crl", "", 0);
+  expect_fault(&site.scene, SP_ECRL, "crl");
+  expect_refused(&site, client, "CERT_REVOKED");
+  site_close(&site);
+}
+
+/* A list that nobody renewed refuses everybody, until there is a new one. */
+static void a_list_that_ended_is_replaced(void **state) {
+  site_t site;
+  const pki_t *client = pki_default()->client;
+  (void)state;
+  begin(&site);
+  follow_list(&site, list_of(NULL, HOUR));
+  expect_served(&site, client, false);
+  clock_shift(HOUR + 1);
+  session_size = 0;
+  expect_refused(&site, client, "CRL_HAS_EXPIRED");
+  by_rename("crl", list_of(NULL, HOUR));
+  expect_change(&site.scene, "A");
+  expect_served(&site, client, false);
+  clock_shift(0);
+  site_close(&site);
+}
+
+/* -- openssl s_client -------------------------------------------------------------------------- */
+
+static void s_client(site_t *site, const char *const *more, const char *words) {
+  char address[32];
+  const char *args[16] = {"openssl", "s_client", "-connect", address};
+  (void)snprintf(address, sizeof address, "127.0.0.1:%d", site->port);
+  for (size_t i = 0; more[i]; i++)
+    args[4 + i] = more[i];
+  child_t *child = child_start(&site->scene.stage.uv, args);
+  assert_non_null(child);
+  if (!child_wait_for(child, words))
+    fail_msg("\"%s\" is not in what s_client says: %s", words, child_err(child));
+  child_tell_end(child);
+  (void)child_wait(child);
+  child_free(child);
+}
+
+static void s_client_sees_the_new_ones(void **state) {
+  const pki_t *client = pki_default()->client;
+  (void)state;
+  if (!child_exists("openssl"))
+    skip();
+  const char *key = pki_file(client->key_pem), *cert = pki_file(client->cert_pem);
+  for (int i = 0; i < 2; i++) {
+    const char *version = i ? "-tls1_3" : "-tls1_2";
+    const char *const *asks = CHILD_ARGS(version, "-status", "-key", key, "-cert", cert);
+    site_t site;
+    begin(&site);
+    put_staple(ABOUT_A(.from = -60, .to = HOUR));
+    in_place("crl", list_of(NULL, HOUR));
+    site_open(&site,
+              SP_OPTIONS(.staple_files = SP_LIST(path("staple")), .crl_files = SP_LIST(path("crl")),
+                         .request_cert = SP_YES, .reject_unauthorized = SP_YES));
+    s_client(&site, asks, "Cert Status: good");
+    put_staple(ABOUT_A(.from = -60, .to = 2 * HOUR, .nonce = true));
+    expect_change(&site.scene, "A");
+    s_client(&site, asks, "Nonce");
+    by_rename("crl", list_of(PKI_THESE(client), HOUR));
+    expect_change(&site.scene, "A");
+    s_client(&site, asks, "alert number 44");
+    site_close(&site);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_new_response_is_sent),
+      cmocka_unit_test(what_is_no_good_stays_out),
+      cmocka_unit_test(one_that_ended_is_replaced),
+      cmocka_unit_test(with_a_new_certificate),
+      cmocka_unit_test(a_new_list_counts),
+      cmocka_unit_test(a_torn_list_changes_nothing),
+      cmocka_unit_test(a_list_that_ended_is_replaced),
+      cmocka_unit_test(s_client_sees_the_new_ones),
+  };
+  return cmocka_run_group_tests_name("watch-revocation", tests, NULL, NULL);
+}
