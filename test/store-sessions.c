@@ -47,7 +47,7 @@ typedef struct odd {
   } places[PLACES];
   const void *lie;
   size_t lie_size;
-  int gets, takes, sets;
+  int gets, takes, sets, removes;
   unsigned lifetime;
   uint64_t asked; /* the last question */
   int place;      /* of what it asked for; below 0: none */
@@ -108,7 +108,14 @@ static void odd_set(void *data, uint64_t question, const void *key, size_t n, co
 }
 
 static void odd_remove(void *data, uint64_t question, const void *key, size_t n) {
-  (void)data, (void)question, (void)key, (void)n;
+  odd_t *odd = data;
+  int i = place_of(odd, key, n);
+  assert_int_equal(question, 0);
+  odd->removes++;
+  if (i < 0)
+    return;
+  free(odd->places[i].value);
+  odd->places[i].value = NULL;
 }
 
 static odd_t *odd_new(mood_t mood) {
@@ -685,6 +692,71 @@ static void hooks_beside_a_store(void **state) {
   }
 }
 
+/* -- connections that fail --------------------------------------------------------------------- */
+
+static void offer_junk(couple_t *couple) {
+  static const uint8_t junk[5 + 64] = {23, 3, 3, 0, 64};
+  assert_int_equal(side_offer(&couple->server, junk, sizeof junk), SP_EPROTOCOL);
+}
+
+/* RFC 5246 7.2: the session of a connection that failed is not resumed any more, whoever asks. */
+static void a_failed_connection_s_session_goes(void **state) {
+  (void)state;
+  EACH_VERSION(v)
+  for (int first = 0; first < 2; first++) {
+    couple_t couple;
+    odd_t *odd = odd_new(HONEST);
+    sp_context_t *server = server_of(odd->store, SP_OPTIONS(.host = NULL));
+    client_t client = client_of(*v);
+    if (!first)
+      visit(&client, server);
+    begin(&couple, &client, server);
+    couple_shake_hands(&couple);
+    couple_run(&couple, &whole);
+    assert_int_equal(sp_pair_is_resumed(couple.server.pair), !first);
+    keep_session(&client, &couple);
+    offer_junk(&couple);
+    couple_free(&couple);
+    bool is_1_3 = *v == SP_TLS1_3; /* whose session is gone as it is */
+    assert_int_equal(odd->removes, !is_1_3);
+    assert_int_equal(visit(&client, server), is_1_3);
+    sp_context_release(client.context);
+    sp_context_release(server);
+    odd_free(odd);
+  }
+}
+
+/* Whoever saw a session's id, which is no secret, does not end it for whom it belongs to; nor does
+ * an end, whether it was announced or not. */
+static void other_ends_leave_it(void **state) {
+  (void)state;
+  couple_t couple;
+  odd_t *odd = odd_new(HONEST);
+  sp_context_t *server = server_of(odd->store, SP_OPTIONS(.host = NULL));
+  client_t client = client_of(SP_TLS1_2);
+  visit(&client, server);
+  for (int how = 0; how < 3; how++) {
+    begin(&couple, &client, server);
+    if (how) {
+      couple_shake_hands(&couple);
+    } else { /* the server waits for the proof that the client has the session */
+      (void)side_step(&couple.client, &whole, &couple.server.in);
+      (void)side_step(&couple.server, &whole, &couple.client.in);
+      offer_junk(&couple);
+    }
+    if (how == 1)
+      assert_int_equal(sp_pair_end(couple.server.pair), 0);
+    if (how == 2)
+      assert_int_equal(sp_pair_encrypted_end(couple.server.pair), 0);
+    couple_free(&couple);
+    assert_int_equal(odd->removes, 0);
+    assert_true(visit(&client, server));
+  }
+  sp_context_release(client.context);
+  sp_context_release(server);
+  odd_free(odd);
+}
+
 /* -- memory ------------------------------------------------------------------------------------ */
 
 static long allocations_left;
@@ -750,6 +822,8 @@ int main(void) {
       cmocka_unit_test(gone_while_the_store_is_asked),
       cmocka_unit_test(hooks_keep_sessions),
       cmocka_unit_test(hooks_beside_a_store),
+      cmocka_unit_test(a_failed_connection_s_session_goes),
+      cmocka_unit_test(other_ends_leave_it),
       cmocka_unit_test(R10_without_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

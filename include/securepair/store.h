@@ -46,7 +46,7 @@ typedef struct sp_store_methods {
   /* the same, but when a value is there, it stays: answer 0 */
   void (*add)(void *data, uint64_t question, const void *key, size_t n, const void *value,
               size_t value_size, unsigned lifetime);
-  /* answer 1, 0: it was not there */
+  /* answer 1, 0: it was not there. For the session of a connection that failed (RFC 5246 7.2) */
   void (*remove)(void *data, uint64_t question, const void *key, size_t n);
   /* nobody uses the store any more, and no question is open; may be NULL */
   void (*release)(void *data);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "pair/lookup.h"
 #include "pair/pair.h"
 #include "pair/target.h"
 
@@ -293,6 +294,7 @@ int sp__pair_fail_engine(sp_pair_t *pair) {
       error->alert = pair->alert;
     error->reason = code;
     error->verify = pair->verify;
+    sp__pair_unshelve(pair);
   }
   ERR_clear_error();
   return pair->error->status;

@@ -169,3 +169,22 @@ void sp__pair_shelve(sp_pair_t *pair, void *what) {
     put(pair, session, block, (size_t)n, place);
   sp__secret_free(block);
 }
+
+static void take_away(sp_pair_t *pair, void *what) {
+  const SSL_SESSION *session = what;
+  uint8_t place[SP__PLACE_SIZE], name[SP__NAME_DIGEST];
+  unsigned id_size;
+  const uint8_t *id = SSL_SESSION_get_id(session, &id_size);
+  if (id_size && sp__pair_served_name(pair->ssl, name) &&
+      find_place(pair, name, id, id_size, place))
+    sp__store_ask(sp__pair_store(pair), SP__REMOVE, (sp__bytes_t){place, sizeof place},
+                  (sp__bytes_t){NULL, 0}, 0, NULL);
+}
+
+/* One of TLS 1.3 was for one use. And who fails before the connection is secure may not even have
+ * had the session, but seen its id: that is no reason to take it from who has it. */
+void sp__pair_unshelve(sp_pair_t *pair) {
+  if (pair->role == SP_SERVER && pair->secure && SSL_version(pair->ssl) <= TLS1_2_VERSION &&
+      sp__pair_store(pair) && SSL_get0_session(pair->ssl))
+    sp__pair_tell(pair, take_away, SSL_get0_session(pair->ssl), NULL);
+}

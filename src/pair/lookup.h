@@ -21,4 +21,7 @@ void sp__pair_end_lookup(sp_pair_t *pair);
 /* Puts a new session there. */
 void sp__pair_shelve(sp_pair_t *pair, void *session);
 
+/* The connection failed: its session of TLS 1.2 must not come back (RFC 5246 7.2). */
+void sp__pair_unshelve(sp_pair_t *pair);
+
 #endif
