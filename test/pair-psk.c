@@ -28,6 +28,8 @@ static struct {
   char seen[300];
   size_t asked_client, asked_server;
   bool in_job;
+  bool later_client, later_server; /* the answer comes later */
+  sp_pair_t *waits;
 } now;
 
 static void reset(const char *identity) {
@@ -40,6 +42,10 @@ static int on_client(sp_pair_t *pair, const char *hint, char *identity, size_t i
   (void)pair, (void)hint, (void)data;
   now.asked_client++;
   now.in_job |= ASYNC_get_current_job() != NULL;
+  if (now.later_client) {
+    now.waits = pair;
+    return SP_PENDING;
+  }
   if (now.none || strlen(now.identity) >= identity_size || size < sizeof key_bytes)
     return 0;
   strcpy(identity, now.identity);
@@ -53,6 +59,10 @@ static int on_server(sp_pair_t *pair, const char *identity, uint8_t *key, size_t
   now.asked_server++;
   now.in_job |= ASYNC_get_current_job() != NULL;
   (void)snprintf(now.seen, sizeof now.seen, "%s", identity);
+  if (now.later_server) {
+    now.waits = pair;
+    return SP_PENDING;
+  }
   if (strncmp(identity, "bob", 3) != 0 || size < sizeof key_bytes)
     return 0;
   memcpy(key, key_bytes, sizeof key_bytes);
@@ -346,6 +356,144 @@ static void long_identities(void **state) {
   }
 }
 
+/* -- answers that come later ------------------------------------------------------------------- */
+
+typedef enum later { GIVEN, WRONG, NONE_GIVEN, REFUSED_LATER, NEVER } later_t;
+
+static int give(sp_pair_t *pair, later_t how) {
+  const char *identity = sp_pair_role(pair) == SP_CLIENT ? now.identity : NULL;
+  uint8_t key[sizeof key_bytes];
+  memcpy(key, key_bytes, sizeof key);
+  if (how == WRONG) /* in another way than the other side's */
+    key[0] ^= (uint8_t)(1 + sp_pair_role(pair));
+  if (how <= WRONG)
+    assert_int_equal(sp_pair_use_key(pair, identity, key, sizeof key), 0);
+  return sp_pair_resume(pair, how == REFUSED_LATER ? SP_EREFUSED : 0);
+}
+
+/* Until nothing waits, or one waits for ever. */
+static void run_later(couple_t *couple, later_t how) {
+  for (couple_run(couple, &whole); now.waits && how != NEVER; couple_run(couple, &whole)) {
+    sp_pair_t *pair = now.waits;
+    assert_true(sp_pair_state(pair) & SP_PAIR_WAITING);
+    now.waits = NULL;
+    (void)give(pair, how);
+  }
+}
+
+static void begin_later(couple_t *couple, sp_protocol_t version) {
+  sp_context_t *client = client_of(version, SP_OPTIONS(.host = NULL));
+  sp_context_t *server = server_of(version, SP_OPTIONS(.key = pki_default()->server->key_pem,
+                                                       .cert = pki_default()->server->cert_pem));
+  couple_make_with(couple, SP_OPTIONS(.context = client), SP_OPTIONS(.context = server));
+  sp_context_release(client);
+  sp_context_release(server);
+}
+
+static void check_later(const couple_t *couple, later_t how) {
+  const sp_error_t *client = sp_pair_error(couple->client.pair);
+  const sp_error_t *server = sp_pair_error(couple->server.pair);
+  if (how == GIVEN) {
+    check_secure(couple);
+    assert_string_equal(now.seen, "bob");
+    assert_true(sp_pair_is_authorized(couple->client.pair));
+    return;
+  }
+  if (how == REFUSED_LATER) /* and not "no key", which would go on with certificates */
+    assert_int_equal(now.later_client ? client->status : server->status, SP_EREFUSED);
+  assert_false(sp_pair_state(couple->client.pair) & SP_PAIR_SECURE);
+  assert_false(sp_pair_state(couple->server.pair) & SP_PAIR_SECURE);
+}
+
+/* One of the two waits, or both; what is left behind when they are released LSan tells. */
+static void the_key_comes_later(void **state) {
+  (void)state;
+  EACH_VERSION(version)
+  for (int who = 1; who < 4; who++)
+    for (later_t how = GIVEN; how <= NEVER; how++) {
+      couple_t couple;
+      reset("bob");
+      now.later_client = who & 1;
+      now.later_server = who & 2;
+      begin_later(&couple, version);
+      run_later(&couple, how);
+      check_later(&couple, how);
+      assert_false(now.in_job); /* the program's own stack */
+      assert_int_equal(sp_pair_use_key(couple.server.pair, NULL, "key", 3),
+                       how == NEVER && now.waits == couple.server.pair ? 0 : SP_EOPTION);
+      couple_free(&couple);
+    }
+}
+
+static void what_is_no_key(void **state) {
+  (void)state;
+  static uint8_t large[1000];
+  static char name[300];
+  memset(name, 'b', sizeof name - 1);
+  couple_t couple;
+  reset("bob");
+  now.later_client = true;
+  begin_later(&couple, SP_TLS1_3);
+  sp_pair_t *pair = couple.client.pair;
+  assert_ptr_equal(now.waits, pair);
+  assert_int_equal(sp_pair_use_key(pair, "bob", NULL, 0), SP_EOPTION);
+  assert_int_equal(sp_pair_use_key(pair, "bob", large, sizeof large), SP_EOPTION);
+  assert_int_equal(sp_pair_use_key(pair, name, large, 32), SP_EOPTION);
+  assert_int_equal(sp_pair_use_key(pair, name + 300 - 256, large, 256), 0);
+  assert_int_equal(sp_pair_use_key(pair, "bob", key_bytes, sizeof key_bytes), 0); /* it counts */
+  assert_int_equal(sp_pair_resume(pair, 0), 0);
+  couple_run(&couple, &whole);
+  check_secure(&couple);
+  assert_string_equal(now.seen, "bob");
+  couple_free(&couple);
+}
+
+/* Under streams, whose loop goes on meanwhile. */
+static void on_due(uv_timer_t *timer) {
+  sp_pair_t *pair = now.waits;
+  (void)timer;
+  if (!pair)
+    return;
+  now.waits = NULL;
+  assert_int_equal(give(pair, GIVEN), 0);
+}
+
+static void talk(actor_t *actor, fixture_event_t event, int status) {
+  if (event == ON_SECURE && !status)
+    sp_stream_send(actor->stream, "hello", 5);
+  if (event == ON_DATA && !actor->is_server)
+    sp_stream_end(actor->stream);
+}
+
+static void the_key_comes_later_to_streams(void **state) {
+  (void)state;
+  EACH_VERSION(version)
+  for (int workers = 0; workers < 2; workers++) {
+    fixture_t *f = fixture_new();
+    uv_timer_t timer;
+    sp_choice_t apart = workers ? SP_YES : SP_NO;
+    sp_context_t *client = client_of(version, SP_OPTIONS(.host = NULL));
+    sp_context_t *server = server_of(version, SP_OPTIONS(.host = NULL));
+    uv_timer_init(&f->loop, &timer);
+    uv_timer_start(&timer, on_due, 1, 1);
+    uv_unref((uv_handle_t *)&timer);
+    reset("bob");
+    now.later_client = now.later_server = true;
+    f->react = talk;
+    fixture_serve(f, SP_OPTIONS(.context = server, .handshake_workers = apart));
+    actor_t *actor = fixture_connect(f, SP_OPTIONS(.host = "127.0.0.1", .port = f->port,
+                                                   .context = client, .handshake_workers = apart));
+    actor->react = talk;
+    fixture_run(f);
+    assert_string_equal(actor->log, "secure data close");
+    assert_string_equal(now.seen, "bob");
+    uv_close((uv_handle_t *)&timer, NULL);
+    fixture_free(f);
+    sp_context_release(client);
+    sp_context_release(server);
+  }
+}
+
 /* -- with openssl ------------------------------------------------------------------------------ */
 
 static const struct {
@@ -416,6 +564,75 @@ static void s_server_has_the_key(void **state) {
   }
 }
 
+/* -- with GnuTLS ------------------------------------------------------------------------------- */
+
+static const char *const priorities[] = {
+    "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+PSK:+DHE-PSK:+ECDHE-PSK",
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-PSK:+PSK"};
+
+/* With an answer that comes later, as from a database. */
+static void gnutls_cli_has_the_key(void **state) {
+  (void)state;
+  if (!child_exists("gnutls-cli"))
+    skip();
+  for (size_t i = 0; i < 4; i++) {
+    program_t *p = program_new();
+    char port[16];
+    uv_timer_t timer;
+    sp_context_t *server = server_of(versions[i % 2].number, SP_OPTIONS(.host = NULL));
+    uv_timer_init(&p->f->loop, &timer);
+    uv_timer_start(&timer, on_due, 1, 1);
+    uv_unref((uv_handle_t *)&timer);
+    program_serve(p, SP_OPTIONS(.context = server));
+    reset("bob");
+    now.later_server = i >= 2;
+    (void)snprintf(port, sizeof port, "%d", p->f->port);
+    p->child = child_start(&p->f->loop, CHILD_ARGS("gnutls-cli", "--port", port, "--pskusername",
+                                                   "bob", "--pskkey", KEY, "--priority",
+                                                   priorities[i % 2], "127.0.0.1"));
+    child_tell(p->child, "ping\n", 5);
+    if (!child_wait_for(p->child, "ping\n"))
+      fail_msg("%s", child_err(p->child));
+    child_tell_end(p->child);
+    (void)child_wait(p->child);
+    talker_wait_close(program_served(p, 0));
+    assert_string_equal(now.seen, "bob");
+    uv_close((uv_handle_t *)&timer, NULL);
+    program_free(p);
+    sp_context_release(server);
+  }
+}
+
+static void gnutls_serv_has_the_key(void **state) {
+  (void)state;
+  if (!child_exists("gnutls-serv"))
+    skip();
+  const char *passwords = pki_file("bob:" KEY "\n");
+  for (size_t i = 0; i < 2; i++) {
+    program_t *p = program_new();
+    bool authorized = false;
+    p->child =
+        child_start(&p->f->loop, CHILD_ARGS("gnutls-serv", "--echo", "--port", "0", "--pskpasswd",
+                                            passwords, "--priority", priorities[i]));
+    int port = program_port(p);
+    if (port <= 0)
+      fail_msg("%s", child_err(p->child));
+    sp_context_t *client = client_of(versions[i].number, SP_OPTIONS(.host = NULL));
+    reset("bob");
+    actor_t *actor =
+        fixture_connect(p->f, SP_OPTIONS(.host = "127.0.0.1", .port = port, .context = client));
+    actor->data = &authorized;
+    actor->react = end_after_data;
+    while (actor->stream)
+      uv_run(&p->f->loop, UV_RUN_ONCE);
+    assert_int_equal(actor->statuses[ON_SECURE], 0);
+    assert_int_equal(actor->received, 6);
+    assert_true(authorized);
+    program_free(p);
+    sp_context_release(client);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(both_have_the_key),
@@ -430,6 +647,11 @@ int main(void) {
       cmocka_unit_test(long_identities),
       cmocka_unit_test(s_client_has_the_key),
       cmocka_unit_test(s_server_has_the_key),
+      cmocka_unit_test(the_key_comes_later),
+      cmocka_unit_test(what_is_no_key),
+      cmocka_unit_test(the_key_comes_later_to_streams),
+      cmocka_unit_test(gnutls_cli_has_the_key),
+      cmocka_unit_test(gnutls_serv_has_the_key),
   };
   return cmocka_run_group_tests_name("pair-psk", tests, NULL, NULL);
 }

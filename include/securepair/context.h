@@ -64,13 +64,13 @@ typedef struct sp_client_hello {
  * sp_pair_resume), or an error below 0 (the connection fails; with sp_pair_refuse the alert can be
  * chosen). In a hook only the calls that answer it are legal on its pair: sp_pair_use_context,
  * sp_pair_use_protocol, sp_pair_use_session, sp_pair_use_staple, sp_pair_refuse,
- * sp_pair_sign_with, and those that ask for facts. A client's first message that is malformed
- * in what a hook would be shown is refused with decode_error, and the hook is not called.
- * They are asked about a client's first message once: one that asks for another server name when it
- * has to send it again (HelloRetryRequest) is refused with illegal_parameter.
- * When a server's hook chooses another context, the hooks that began a handshake finish it; but
- * what the contexts have to be made with (keylog, session_new) both have to have.
- * They are called on the thread that works on the pair.
+ * sp_pair_sign_with, sp_pair_use_key, and those that ask for facts. A client's first message that
+ * is malformed in what a hook would be shown is refused with decode_error, and the hook is not
+ * called. They are asked about a client's first message once: one that asks for another server name
+ * when it has to send it again (HelloRetryRequest) is refused with illegal_parameter. When a
+ * server's hook chooses another context, the hooks that began a handshake finish it; but what the
+ * contexts have to be made with (keylog, session_new) both have to have. They are called on the
+ * thread that works on the pair.
  */
 typedef struct sp_hooks {
   /* server: the client's first message arrived; nothing is decided yet */
@@ -105,10 +105,10 @@ typedef struct sp_hooks {
   /* server: the client asks for an OCSP response for our certificate (RFC 6066 8); answer with
    * sp_pair_use_staple; else that of `staple` or `staple_files` is sent, or none */
   int (*staple)(sp_pair_t *pair, void *data);
-  /* The two below may not answer SP_PENDING. Cipher suites with PSK are to be named in `ciphers`
-   * for TLS 1.2; TLS 1.3 has them always, with SHA-256 (RFC 8446 4.2.11).
-   * server: writes the key of `identity`, at most `size` bytes, and answers its length; 0: unknown
-   */
+  /* The two below answer with the length of a key, of 2 bytes at least; or SP_PENDING, and then
+   * sp_pair_use_key brings it. Cipher suites with PSK are to be named in `ciphers` for TLS 1.2; TLS
+   * 1.3 has them always, with SHA-256 (RFC 8446 4.2.11).
+   * server: writes the key of `identity`, at most `size` bytes; 0: unknown */
   int (*psk_server)(sp_pair_t *pair, const char *identity, uint8_t *key, size_t size, void *data);
   /* client: writes who we are and our key, and answers its length; 0: none. `hint` is the
    * server's, or NULL. Called while the pair is made, for TLS 1.3 */

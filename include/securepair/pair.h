@@ -142,7 +142,10 @@ SP_EXTERN int sp_pair_use_protocol(sp_pair_t *pair, const char *protocol, size_t
 SP_EXTERN int sp_pair_sign_with(sp_pair_t *pair, const void *signature, size_t n); /* copied */
 SP_EXTERN int sp_pair_use_session(sp_pair_t *pair, const void *bytes, size_t n);   /* garbage: 0 */
 SP_EXTERN int sp_pair_use_staple(sp_pair_t *pair, const void *der, size_t n);      /* copied */
-/* The alert for a hook that fails; not for `sign` and `staple`. */
+/* Only between SP_PENDING and sp_pair_resume: a key of n bytes, and who a client is (at most 255
+ * bytes; a server's NULL). Both are copied, and wiped after use. Resumed without: no key. */
+SP_EXTERN int sp_pair_use_key(sp_pair_t *pair, const char *identity, const void *key, size_t n);
+/* The alert for a hook that fails; not for `sign`, `staple` and the keys known before. */
 SP_EXTERN void sp_pair_refuse(sp_pair_t *pair, int alert);
 
 /* The answer to the hook that is waited for is complete: goes on, or fails if status < 0.

@@ -237,7 +237,8 @@ static int on_psk_server(sp_pair_t *pair, const char *identity, uint8_t *key, si
   const spn_object_t *object = &question.stream->object;
   napi_value argv[2] = {spn_object_value(object), spn_text(question.env, identity)};
   bool answered = spn_call(object, SPN_onpskserver, receiver_of(question.stream), 2, argv, &answer);
-  return end(&question, answered ? copy_key(question.env, answer, key, size) : 0);
+  int n = answered ? copy_key(question.env, answer, key, size) : 0;
+  return end(&question, n == SP_PENDING ? 0 : n); /* a key of one byte is none */
 }
 
 /* { identity, key } */
@@ -264,7 +265,7 @@ static int on_psk_client(sp_pair_t *pair, const char *hint, char *identity, size
   napi_value argv[2] = {spn_object_value(object), spn_text(question.env, hint)};
   bool answered = spn_call(object, SPN_onpskclient, spn_object_value(object), 2, argv, &answer);
   int n = answered ? copy_identity(question.env, answer, identity, identity_size, key, size) : 0;
-  return end(&question, n);
+  return end(&question, n == SP_PENDING ? 0 : n);
 }
 
 sp_hooks_t spn_hooks(int bits) {

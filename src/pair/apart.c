@@ -69,9 +69,7 @@ static void tell_news(sp_pair_t *pair) {
 /* A job of OpenSSL's belongs to its thread, and keys known before are asked for inside of the
  * engine: such handshakes stay. */
 bool sp__pair_may_leave(const sp_pair_t *pair) {
-  void *data;
-  const sp_hooks_t *hooks = sp__pair_hooks(pair, &data);
-  return !pair->context->is_signed_by_hook && !hooks->psk_server && !hooks->psk_client;
+  return !pair->context->is_signed_by_hook && !sp__pair_asks_for_keys(pair);
 }
 
 void sp__pair_depart(sp_pair_t *pair, sp__apart_t *apart) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/async.h>
 #include <openssl/err.h>
 
 #include "base/error.h"
@@ -287,7 +288,9 @@ int sp__pair_hello(SSL *ssl, int *alert) {
     return refuse(pair, status, alert);
   sp__pair_offer_staple(pair);
   sp__pair_offer_psk(pair);
-  if (pair->context->is_signed_by_hook && !(SSL_get_mode(ssl) & SSL_MODE_ASYNC)) {
+  bool needs_job =
+      pair->context->is_signed_by_hook || (sp__pair_asks_for_keys(pair) && ASYNC_is_capable());
+  if (needs_job && !(SSL_get_mode(ssl) & SSL_MODE_ASYNC)) {
     /* takes effect when the engine is entered anew; from then on it runs on a job's small stack,
      * on which no hook is called */
     SSL_set_mode(ssl, SSL_MODE_ASYNC);

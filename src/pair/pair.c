@@ -63,6 +63,7 @@ static void pair_free(sp_pair_t *pair) {
   sp_context_release(pair->origin);
   sp__free(pair->server_name);
   sp__free(pair->protocol);
+  sp__wipe(pair->signature, pair->signature_size);
   sp__free(pair->signature);
   sp__free(pair->hooks);
   free_error(pair->error);
@@ -79,7 +80,7 @@ int sp__pair_leave(sp_pair_t *pair, int status) {
   return status;
 }
 
-/* SSL_free does not free a job that is paused in the signer: let it end with a refusal, also when
+/* SSL_free does not free a job that is paused in a hook: let it end with a refusal, also when
  * the pair failed meanwhile for another reason, or was resumed and did not go on yet. */
 static void finish_job(sp_pair_t *pair) {
   free_error(pair->error);

@@ -20,7 +20,13 @@ typedef struct sp__block {
 } sp__block_t;
 
 /* Which hook a pair waits for. */
-typedef enum sp__wait { SP__WAIT_NONE, SP__WAIT_HELLO, SP__WAIT_STAPLE, SP__WAIT_SIGN } sp__wait_t;
+typedef enum sp__wait {
+  SP__WAIT_NONE,
+  SP__WAIT_HELLO,
+  SP__WAIT_STAPLE,
+  SP__WAIT_SIGN,
+  SP__WAIT_KEY
+} sp__wait_t;
 
 /* What a server's hooks are asked, in this order; each may be waited for. */
 typedef enum sp__stage {
@@ -106,7 +112,7 @@ struct sp_pair {
   size_t retry; /* OpenSSL wants to be given at least as much again */
 
   uint64_t bytes_in, bytes_out;
-  uint8_t *signature;
+  uint8_t *signature; /* or a key with the identity before it, see psk.c */
   size_t signature_size;
   sp__errand_t errand; /* a job of OpenSSL's pauses for it */
   union {
@@ -305,8 +311,9 @@ void sp__pair_offer_staple(sp_pair_t *pair);  /* server: has the hook asked when
 void sp__pair_drop_staple(sp_pair_t *pair);   /* server: sent, and never again */
 bool sp__pair_answer_staple(sp_pair_t *pair); /* true: the engine goes on */
 
-/* psk.c: plugs the hooks in. */
+/* psk.c: plugs the hooks in. They may be waited for within the engine, in a job. */
 void sp__pair_offer_psk(sp_pair_t *pair);
+bool sp__pair_asks_for_keys(const sp_pair_t *pair);
 bool sp__pair_is_psk(const sp_pair_t *pair); /* both sides knew a key, in place of a certificate */
 bool sp__pair_is_key_label(const void *label, size_t n); /* such a session's, in its ticket */
 

@@ -1,8 +1,12 @@
 /* Keys that both sides know before (RFC 4279; RFC 8446 4.2.11). */
 #include <string.h>
 
+#include <errno.h>
+
+#include <openssl/async.h>
 #include <openssl/objects.h>
 
+#include "base/memory.h"
 #include "pair/pair.h"
 
 #define IDENTITY_MAX 256u /* with its NUL */
@@ -28,11 +32,41 @@ static void ask(sp_pair_t *pair, void *what) {
   else
     q->size = hooks->psk_client(pair, q->hint, q->identity, sizeof q->identity, q->key,
                                 sizeof q->key, data);
+  if (q->size == SP_PENDING)
+    pair->waiting = SP__WAIT_KEY;
+}
+
+/* What sp_pair_use_key kept: the identity with its NUL, then the key. */
+static void take_key(sp_pair_t *pair, question_t *q) {
+  const char *identity = (const char *)pair->signature;
+  size_t n = strlen(identity) + 1;
+  if (pair->role == SP_CLIENT)
+    memcpy(q->identity, identity, n);
+  q->size = (int)(pair->signature_size - n);
+  memcpy(q->key, identity + n, pair->signature_size - n);
+  sp__wipe(pair->signature, pair->signature_size);
+  sp__free(pair->signature);
+  pair->signature = NULL;
+}
+
+/* The engine's job pauses until the hook's answer is there; without one there is no waiting. */
+static void wait_for_key(sp_pair_t *pair, question_t *q) {
+  q->size = 0;
+  while (pair->waiting == SP__WAIT_KEY && ASYNC_get_current_job() && ASYNC_pause_job())
+    ;
+  if (pair->waiting == SP__WAIT_KEY)
+    pair->answer = SP_EKEY;
+  pair->waiting = SP__WAIT_NONE;
+  if (pair->signature && pair->answer >= 0)
+    take_key(pair, q);
 }
 
 /* The length of the key; 0: none. */
 static unsigned ask_for_key(SSL *ssl, question_t *q) {
-  sp__pair_outside(SSL_get_app_data(ssl), ask, q);
+  sp_pair_t *pair = SSL_get_app_data(ssl);
+  sp__pair_outside(pair, ask, q);
+  if (q->size == SP_PENDING)
+    wait_for_key(pair, q);
   bool ended = memchr(q->identity, '\0', sizeof q->identity);
   if (!ended)
     q->identity[0] = '\0';
@@ -77,10 +111,16 @@ static SSL_SESSION *session_of_key(SSL *ssl, question_t *q) {
   return session;
 }
 
+/* Who waited for the hook was told to fail; "no key" would go on with certificates. */
+static bool is_refused(const SSL *ssl) {
+  const sp_pair_t *pair = SSL_get_app_data(ssl);
+  return pair->answer < 0;
+}
+
 static int on_find(SSL *ssl, const unsigned char *identity, size_t n, SSL_SESSION **session) {
   question_t q = {.size = 0};
   *session = take_identity(&q, identity, n) ? session_of_key(ssl, &q) : NULL;
-  return 1;
+  return is_refused(ssl) ? 0 : 1;
 }
 
 /* The identity lies in the session, where it outlives this call. */
@@ -96,7 +136,7 @@ static int on_use(SSL *ssl, const EVP_MD *md, const unsigned char **id, size_t *
     *id = (const unsigned char *)label + sizeof mark;
     *n -= sizeof mark + 1;
   }
-  return 1;
+  return is_refused(ssl) ? 0 : 1;
 }
 
 /* -- TLS 1.2 ----------------------------------------------------------------------------------- */
@@ -144,7 +184,32 @@ void sp__pair_offer_psk(sp_pair_t *pair) {
   if (pair->role == SP_CLIENT && hooks->psk_client) {
     SSL_set_psk_use_session_callback(pair->ssl, on_use);
     SSL_set_psk_client_callback(pair->ssl, on_client);
+    if (ASYNC_is_capable()) /* a server: after its other hooks, see hello.c */
+      SSL_set_mode(pair->ssl, SSL_MODE_ASYNC);
   }
+}
+
+bool sp__pair_asks_for_keys(const sp_pair_t *pair) {
+  void *data;
+  const sp_hooks_t *hooks = sp__pair_hooks(pair, &data);
+  return pair->role == SP_SERVER ? hooks->psk_server != NULL : hooks->psk_client != NULL;
+}
+
+int sp_pair_use_key(sp_pair_t *pair, const char *identity, const void *key, size_t n) {
+  size_t size = (identity ? strlen(identity) : 0) + 1;
+  bool fits = size <= IDENTITY_MAX && n && n <= PSK_MAX_PSK_LEN;
+  if (sp__pair_is_away(pair) || pair->waiting != SP__WAIT_KEY || !fits)
+    return SP_EOPTION;
+  uint8_t *copy = sp__zalloc(size + n);
+  if (!copy)
+    return -ENOMEM;
+  memcpy(copy, identity ? identity : "", size);
+  memcpy(copy + size, key, n);
+  sp__wipe(pair->signature, pair->signature ? pair->signature_size : 0);
+  sp__free(pair->signature);
+  pair->signature = copy;
+  pair->signature_size = size + n;
+  return 0;
 }
 
 bool sp__pair_is_key_label(const void *label, size_t n) {

@@ -155,7 +155,7 @@ static int read_all(side_t *side, const manner_t *manner) {
   }
 }
 
-/* What a handshake that waits for room did not take counts to *left. */
+/* What a handshake that waits for room or for a hook did not take counts to *left. */
 static int offer(side_t *side, const void *bytes, size_t n, const manner_t *manner, size_t *left) {
   uint8_t *copy = malloc(n ? n : 1);
   assert_non_null(copy);
@@ -165,8 +165,8 @@ static int offer(side_t *side, const void *bytes, size_t n, const manner_t *mann
   if (status == 0)
     status = read_all(side, manner);
   unsigned state = sp_pair_state(side->pair); /* what it takes no cleartext for is a handshake */
-  bool may_wait =
-      !(state & SP_PAIR_TAKES_CLEARTEXT) && manner->lend && state & SP_PAIR_HAS_ENCRYPTED;
+  bool may_wait = state & SP_PAIR_WAITING || (!(state & SP_PAIR_TAKES_CLEARTEXT) && manner->lend &&
+                                              state & SP_PAIR_HAS_ENCRYPTED);
   *left = sp_pair_encrypted_release(side->pair);
   if (!may_wait)
     assert_int_equal(*left, 0);
