@@ -1,6 +1,6 @@
-/* Every allocation of a connection with sessions, OCSP, a key log and a key known before fails in
- * turn, ours and OpenSSL's: an error or a connection, never a crash, a leak or a wrong verdict
- * (FAULTS R10). */
+/* Every allocation of a connection with sessions (in tickets, a store, a client's cache), hooks
+ * that choose, OCSP, a key log and a key known before fails in turn, ours and OpenSSL's: an error
+ * or a connection, never a crash, a leak or a wrong verdict (FAULTS R10). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +15,7 @@
 #include "support/contexts.h"
 #include "support/couple.h"
 #include "support/pki.h"
+#include "support/staple.h"
 
 /* Counts down to the allocation that fails; below 0: none does. */
 static long countdown = -1;
@@ -114,6 +115,29 @@ static int on_psk_server(sp_pair_t *pair, const char *identity, uint8_t *key, si
   return 16;
 }
 
+static sp_context_t *chosen; /* by the hooks */
+
+static int on_hello(sp_pair_t *pair, const sp_client_hello_t *hello, void *data) {
+  char fingerprint[SP_FINGERPRINT_SIZE];
+  (void)data;
+  assert_true(hello->extension_count > 5);
+  int status = sp_pair_fingerprint(pair, fingerprint, sizeof fingerprint);
+  return status < 0 ? status : SP_PENDING;
+}
+
+static int on_name(sp_pair_t *pair, const char *name, void *data) {
+  (void)data;
+  assert_string_equal(name, "localhost");
+  return sp_pair_use_context(pair, chosen);
+}
+
+static int on_alpn(sp_pair_t *pair, const uint8_t *protocols, size_t n, void *data) {
+  (void)data;
+  assert_int_equal(protocols[0] + 1u, n);
+  int status = sp_pair_use_protocol(pair, (const char *)protocols + 1, n - 1);
+  return status < 0 ? status : SP_PENDING;
+}
+
 /* -- scenes ------------------------------------------------------------------------------------ */
 
 typedef struct scene {
@@ -121,6 +145,10 @@ typedef struct scene {
   sp_protocol_t version;
   sp_choice_t tickets;
   bool resumes, psk, stranger;
+  bool store;    /* the server's sessions are in one */
+  bool asks;     /* hooks that wait, and choose context and protocol */
+  bool requires; /* the client, a good OCSP response, which the context has */
+  bool caches;   /* the client, its sessions */
 } scene_t;
 
 static const scene_t scenes[] = {
@@ -131,17 +159,36 @@ static const scene_t scenes[] = {
     {"stranger 1.3", SP_TLS1_3, SP_YES, .resumes = true, .stranger = true},
     {"psk 1.2", SP_TLS1_2, SP_NO, .psk = true},
     {"psk 1.3", SP_TLS1_3, SP_NO, .psk = true},
+    {"store 1.2", SP_TLS1_2, SP_YES, .resumes = true, .store = true},
+    {"store 1.3", SP_TLS1_3, SP_YES, .resumes = true, .store = true},
+    {"hooks 1.2", SP_TLS1_2, SP_NO, .asks = true},
+    {"hooks 1.3", SP_TLS1_3, SP_YES, .asks = true},
+    {"staple 1.2", SP_TLS1_2, SP_NO, .requires = true},
+    {"staple 1.3", SP_TLS1_3, SP_NO, .requires = true},
+    {"cache 1.2", SP_TLS1_2, SP_YES, .caches = true},
+    {"cache 1.3", SP_TLS1_3, SP_YES, .caches = true},
 };
+
+static sp_store_t *store;
+static sp_session_cache_t *cache;
 
 static sp_context_t *server_of(const scene_t *scene) {
   const pki_set_t *s = pki_default();
   const pki_t *pki = scene->stranger ? s->stranger : s->server;
   sp_options_t options = {.size = sizeof options, .max_version = scene->version};
   options.tickets = scene->tickets;
-  options.hooks = (sp_hooks_t){.session_new = on_session_new,
-                               .session_get = on_session_get,
-                               .staple = on_staple,
-                               .keylog = on_keylog};
+  options.hooks = (sp_hooks_t){.keylog = on_keylog};
+  if (!scene->store) {
+    options.hooks.session_new = on_session_new;
+    options.hooks.session_get = on_session_get;
+  }
+  if (!scene->requires)
+    options.hooks.staple = on_staple;
+  if (scene->asks) {
+    options.hooks.client_hello = on_hello;
+    options.hooks.server_name = on_name;
+    options.hooks.alpn = on_alpn;
+  }
   if (scene->psk) {
     options.ciphers = "PSK+AESGCM";
     options.hooks.psk_server = on_psk_server;
@@ -149,12 +196,24 @@ static sp_context_t *server_of(const scene_t *scene) {
     options.key = pki->key_pem;
     options.cert = pki->cert_pem;
   }
+  const char *const root[] = {s->root->cert_pem, NULL};
+  staple_t staple = STAPLE(.to = 3600);
+  if (scene->requires) {
+    options.ca = root;
+    options.staple = staple.der;
+    options.staple_size = staple.n;
+  }
+  if (scene->store)
+    options.store = store;
   return context_made(&options);
 }
 
 static sp_context_t *client_of(const scene_t *scene) {
   const char *const root[] = {pki_default()->root->cert_pem, NULL};
+  static const char *const protocols[] = {"h2", NULL};
   sp_options_t options = {.size = sizeof options, .ca = root};
+  if (scene->asks)
+    options.alpn = protocols;
   options.reject_unauthorized = scene->stranger ? SP_NO : SP_YES;
   options.hooks = (sp_hooks_t){.session = on_session, .keylog = on_keylog};
   if (scene->psk) {
@@ -187,10 +246,15 @@ static bool connect_once(sp_context_t *client, sp_context_t *server, const scene
   bool secure = false;
   if (!sp_pair_make(&ours, SP_CLIENT, &why,
                     SP_OPTIONS(.context = client, .server_name = "localhost", .session = session,
-                               .session_size = n, .request_staple = SP_YES)) &&
+                               .session_size = n, .request_staple = SP_YES,
+                               .require_staple = scene->requires ? SP_YES : SP_NO,
+                               .sessions = scene->caches ? cache : NULL,
+                               .session_cache = scene->caches ? SP_YES : SP_NO)) &&
       !sp_pair_make(&theirs, SP_SERVER, &why, SP_OPTIONS(.context = server))) {
     for (int i = 0; i < 5; i++) {
       move(ours, theirs);
+      while (sp_pair_state(theirs) & SP_PAIR_WAITING)
+        (void)sp_pair_resume(theirs, 0);
       move(theirs, ours);
     }
     secure = sp_pair_state(ours) & sp_pair_state(theirs) & SP_PAIR_SECURE &&
@@ -205,6 +269,14 @@ static bool connect_once(sp_context_t *client, sp_context_t *server, const scene
   return secure;
 }
 
+/* Blocks that are not kept on purpose, after the cache forgot what it has. */
+static long left(void) {
+  size_t stored;
+  sp_session_cache_clear(cache);
+  sp_memory_store_usage(store, &stored, NULL);
+  return live - (long)stored;
+}
+
 static void fail_each(const scene_t *scene, int always) {
   static uint8_t session[sizeof kept.client];
   sp_context_t *client = client_of(scene), *server = server_of(scene);
@@ -215,14 +287,16 @@ static void fail_each(const scene_t *scene, int always) {
   long step = getenv("SP_TEST_FULL") ? 1 : 7, at = 0;
   for (bool failed = true; failed; at += step) {
     kept = first;
-    long before = live;
+    long before = left();
+    if (scene->caches)
+      assert_true(connect_once(client, server, scene, NULL, 0));
     countdown = at;
     forever = always;
     bool secure = connect_once(client, server, scene, session, n);
     failed = countdown <= 0; /* once: -1, always: 0 */
     countdown = -1;
     ERR_clear_error();
-    assert_int_equal(live, before);
+    assert_int_equal(left(), before);
     assert_true(failed || secure);
   }
   print_message("%s, %s: %ld allocations\n", scene->name, always ? "from there on" : "once", at);
@@ -251,5 +325,12 @@ int main(void) {
   };
   CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_release);
   sp_replace_allocator(allocate, reallocate, release);
-  return cmocka_run_group_tests_name("pair-memory", tests, NULL, NULL);
+  assert_int_equal(sp_memory_store_new(&store, 1 << 20, NULL), 0);
+  assert_int_equal(sp_session_cache_new(&cache, 0, 0), 0);
+  chosen = server_of(&(const scene_t){"chosen", SP_PROTOCOL_DEFAULT, SP_YES, .resumes = false});
+  int status = cmocka_run_group_tests_name("pair-memory", tests, NULL, NULL);
+  sp_context_release(chosen);
+  sp_session_cache_release(cache);
+  sp_store_release(store);
+  return status;
 }
