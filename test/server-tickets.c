@@ -65,6 +65,25 @@ typedef struct visit {
   bool resumed, authorized;
 } visit_t;
 
+static const char *protocol; /* that the client offers; NULL: none */
+
+static void offer_protocol(SSL *ssl) {
+  uint8_t list[16] = {protocol ? (uint8_t)strlen(protocol) : 0};
+  if (!protocol)
+    return;
+  memcpy(list + 1, protocol, list[0]);
+  assert_int_equal(SSL_set_alpn_protos(ssl, list, list[0] + 1u), 0);
+}
+
+static void check_protocol(SSL *ssl, const sp_pair_t *pair) {
+  const unsigned char *chosen;
+  unsigned n;
+  SSL_get0_alpn_selected(ssl, &chosen, &n);
+  assert_int_equal(n, protocol ? strlen(protocol) : 0);
+  assert_memory_equal(chosen, protocol, n);
+  assert_string_equal(sp_pair_protocol(pair, NULL), protocol ? protocol : "");
+}
+
 /* A whole handshake, which has to go well. `newest` has what comes of it. */
 static visit_t visit_as(SSL_CTX *client, sp_context_t *server, SSL_SESSION *session,
                         const char *name) {
@@ -75,6 +94,7 @@ static visit_t visit_as(SSL_CTX *client, sp_context_t *server, SSL_SESSION *sess
   SSL_set_bio(ssl, in, out);
   SSL_set_connect_state(ssl);
   SSL_set_tlsext_host_name(ssl, name);
+  offer_protocol(ssl);
   if (session)
     assert_true(SSL_set_session(ssl, session));
   assert_int_equal(sp_pair_new(&pair, server, SP_SERVER, NULL, false, NULL), 0);
@@ -88,6 +108,7 @@ static visit_t visit_as(SSL_CTX *client, sp_context_t *server, SSL_SESSION *sess
   assert_true(sp_pair_state(pair) & SP_PAIR_SECURE);
   visit_t visit = {SSL_session_reused(ssl), sp_pair_is_authorized(pair)};
   assert_int_equal(sp_pair_is_resumed(pair), visit.resumed);
+  check_protocol(ssl, pair);
   SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); /* leaves the session good */
   SSL_free(ssl);
   sp_pair_release(pair);
@@ -251,6 +272,32 @@ static void W25_for_another_name(void **state) {
   sp_store_release(store);
 }
 
+/* Resumed or not, both sides have the protocol of this connection, and not that of the session's.
+ */
+static void W25_for_another_protocol(void **state) {
+  (void)state;
+  static const char *const protocols[] = {"two", "one", NULL, "two"};
+  sp_store_t *store;
+  assert_int_equal(sp_memory_store_new(&store, 1 << 20, NULL), 0);
+  EACH_VERSION(v)
+  for (int kept = 0; kept < 2; kept++) {
+    SSL_CTX *client = client_of(*v);
+    sp_context_t *server =
+        server_of(SP_OPTIONS(.alpn = SP_LIST("one", "two"), .store = kept ? store : NULL));
+    protocol = "one";
+    SSL_SESSION *session = first(client, server);
+    for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++) {
+      protocol = protocols[i];
+      (void)resumes(client, server, session);
+    }
+    protocol = NULL;
+    SSL_SESSION_free(session);
+    SSL_CTX_free(client);
+    sp_context_release(server);
+  }
+  sp_store_release(store);
+}
+
 /* FAULTS W26: a session of a client that showed none is no way around a server that asks. */
 static void W26_made_without_a_certificate(void **state) {
   (void)state;
@@ -287,6 +334,7 @@ int main(void) {
       cmocka_unit_test_teardown(W25_a_name_that_was_changed, forget),
       cmocka_unit_test_teardown(W25_of_another_key_or_too_late, forget),
       cmocka_unit_test_teardown(W25_for_another_name, forget),
+      cmocka_unit_test_teardown(W25_for_another_protocol, forget),
       cmocka_unit_test_teardown(W26_made_without_a_certificate, forget),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
