@@ -768,6 +768,41 @@ static void streams_resume(void **state) {
   }
 }
 
+/* A session is for one client: who has another certificate to show is somebody else, whichever of
+ * several the server got to see. */
+static void several_certificates(void **state) {
+  (void)state;
+  const pki_set_t *s = pki_default();
+  const char *root[] = {s->root->cert_pem, NULL};
+  const pki_t *ec = PKI_MAKE(s->root, .cn = "ec", .eku = "clientAuth");
+  const pki_t *rsa[] = {PKI_MAKE(s->root, .cn = "rsa", .key = "rsa", .eku = "clientAuth"),
+                        PKI_MAKE(s->root, .cn = "rsa", .key = "rsa#2", .eku = "clientAuth")};
+  sp_context_t *clients[4];
+  for (int i = 0; i < 4; i++) { /* either one of RSA, before the other one or after it */
+    const sp_identity_t one = {.key = rsa[i / 2]->key_pem, .cert = rsa[i / 2]->cert_pem};
+    const sp_identity_t other = {.key = ec->key_pem, .cert = ec->cert_pem};
+    const sp_identity_t both[] = {i % 2 ? one : other, i % 2 ? other : one};
+    clients[i] = client_of(SP_OPTIONS(.identities = both, .identity_count = 2));
+  }
+  EACH_KIND(kind)
+  for (int i = 0; i < 2; i++) {
+    forget();
+    sp_context_t *server = server_of(kind, SP_OPTIONS(.ca = root, .request_cert = SP_YES));
+    assert_secure(connect_with(clients[i], server, NULL), false);
+    snapshot_t first = snap();
+    assert_secure(connect_with(clients[2 + i], server, &first.client), false);
+    put_back(&first);
+    met_t met = connect_with(clients[i], server, &first.client);
+    assert_secure(met, true);
+    assert_true(met.server_authorized);
+    drop(&first);
+    sp_context_release(server);
+  }
+  for (int i = 0; i < 4; i++)
+    sp_context_release(clients[i]);
+  forget();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(fifty_connections),
@@ -791,6 +826,7 @@ int main(void) {
       cmocka_unit_test(not_asked_without_need),
       cmocka_unit_test(beside_a_ready_context),
       cmocka_unit_test(streams_resume),
+      cmocka_unit_test(several_certificates),
   };
   return cmocka_run_group_tests_name("pair-session", tests, NULL, NULL);
 }

@@ -42,6 +42,7 @@ struct sp_context {
   int renegotiation_limit, renegotiation_window;
   uint8_t trusted[32];      /* a digest of what is in the SSL_CTX's store */
   uint8_t policy[32];       /* a digest of what decides about a peer */
+  uint8_t shown[32];        /* ... of all our certificates */
   uint8_t session_name[32]; /* under which a server's sessions are resumed */
   int record_size;          /* 0: full ones */
 };

@@ -251,6 +251,14 @@ static int too_weak(const sp__credentials_t *credentials, sp_error_t *why) {
   }
 }
 
+static bool note_shown(sp_context_t *context, const X509 *leaf) {
+  uint8_t both[2 * sizeof context->shown];
+  unsigned n;
+  memcpy(both, context->shown, sizeof context->shown);
+  return X509_digest(leaf, EVP_sha256(), both + sizeof context->shown, &n) &&
+         EVP_Digest(both, sizeof both, context->shown, NULL, EVP_sha256(), NULL);
+}
+
 static int install(sp_context_t *context, sp__credentials_t *credentials, sp_error_t *why) {
   int status = check(credentials, why);
   if (status < 0)
@@ -264,6 +272,9 @@ static int install(sp_context_t *context, sp__credentials_t *credentials, sp_err
   if (!SSL_CTX_use_cert_and_key(context->ssl_ctx, credentials->leaf, credentials->key,
                                 credentials->chain, 1))
     return too_weak(credentials, why);
+  if (!note_shown(context, credentials->leaf))
+    return sp__fail_crypto(why, SP_ECRYPTO, "%s: no digest of it can be made",
+                           credentials->cert_name);
   context->has_certificate = true;
   return sp__staples_match(context, credentials->leaf, why);
 }

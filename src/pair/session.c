@@ -32,15 +32,8 @@ static bool hash_ciphers(EVP_MD_CTX *hash, const SSL_CTX *ctx) {
   return fine;
 }
 
-/* The server took us for the one whose certificate it saw. */
-static bool hash_certificate(EVP_MD_CTX *hash, const SSL_CTX *ctx) {
-  X509 *x509 = SSL_CTX_get0_certificate(ctx);
-  unsigned char one[EVP_MAX_MD_SIZE];
-  unsigned n = 0;
-  return (!x509 || X509_digest(x509, EVP_sha256(), one, &n)) && EVP_DigestUpdate(hash, one, n);
-}
-
-/* A client's policy and the name that it checked. A server's policy is in the session itself, as
+/* A client's policy and the name that it checked; and since the server took it for the one whose
+ * certificate it saw, all that it may show. A server's policy is in the session itself, as
  * its session id context. */
 static bool hash_binding(EVP_MD_CTX *hash, const sp_pair_t *pair) {
   const sp_context_t *context = pair->context;
@@ -54,7 +47,8 @@ static bool hash_binding(EVP_MD_CTX *hash, const sp_pair_t *pair) {
          EVP_DigestUpdate(hash, name, strlen(name) + 1) && sp__target_hash(pair, hash) &&
          EVP_DigestUpdate(hash, &context->alpn_size, sizeof context->alpn_size) &&
          (!context->alpn_size || EVP_DigestUpdate(hash, context->alpn, context->alpn_size)) &&
-         hash_ciphers(hash, context->ssl_ctx) && hash_certificate(hash, context->ssl_ctx);
+         hash_ciphers(hash, context->ssl_ctx) &&
+         EVP_DigestUpdate(hash, context->shown, sizeof context->shown);
 }
 
 static bool bind_bytes(const sp_pair_t *pair, const uint8_t *der, size_t n,
