@@ -52,10 +52,12 @@ static const char *check_bytes(const char *head, size_t n) {
 
 /* The first two words, for the log, even if nothing else can be read. */
 static void read_words(cli_http_request_t *request, char *head, size_t n) {
-  char *end = memchr(head, '\r', n), *space = end ? memchr(head, ' ', (size_t)(end - head)) : NULL;
+  char *end = memchr(head, '\n', n), *space = end ? memchr(head, ' ', (size_t)(end - head)) : NULL;
   request->method = request->target = "";
   if (!space)
     return;
+  if (end[-1] == '\r')
+    end--;
   request->method = head;
   request->target = space + 1;
   char *second = memchr(space + 1, ' ', (size_t)(end - space - 1));
@@ -95,6 +97,12 @@ static int on_head(http_parser *parser) {
   return 0;
 }
 
+static int on_content(http_parser *parser, const char *at, size_t n) {
+  (void)at;
+  ((cli_http_request_t *)parser->data)->dropped += n;
+  return 0;
+}
+
 static int on_complete(http_parser *parser) {
   ((cli_http_request_t *)parser->data)->is_complete = true;
   http_parser_pause(parser, 1); /* what follows is another request */
@@ -104,6 +112,7 @@ static int on_complete(http_parser *parser) {
 static const http_parser_settings settings = {.on_header_field = on_name,
                                               .on_header_value = on_value,
                                               .on_headers_complete = on_head,
+                                              .on_body = on_content,
                                               .on_message_complete = on_complete};
 
 /* -- after the parser -------------------------------------------------------------------------- */

@@ -14,7 +14,7 @@ typedef struct exchange {
   uint64_t began; /* milliseconds of the loop's clock */
   size_t used;    /* bytes of `room` */
   size_t at;      /* where what is not read yet begins */
-  size_t content; /* bytes of the request's content that came */
+  size_t content; /* bytes that the request's content took, all told */
   int status;     /* of the answer, 0: not begun */
   uint64_t sent;  /* bytes of the answer's content */
   size_t lines;   /* bytes of `head` */
@@ -118,6 +118,14 @@ static void tell(cli_http_t *http, const char *why) {
   cli_connection_log(http->c, "request", facts);
 }
 
+static void begin_request(exchange_t *exchange, uint64_t now) {
+  memset(&exchange->request, 0, sizeof exchange->request);
+  exchange->request.method = exchange->request.target = ""; /* until it is read */
+  exchange->began = now;
+  exchange->at = exchange->content = exchange->sent = 0;
+  exchange->status = 0;
+}
+
 static bool is_answering(const cli_http_t *http) {
   return http->step == ANSWERING || http->step == DRAINING;
 }
@@ -146,8 +154,12 @@ void cli_http_header(cli_http_t *http, const char *format, ...) {
   exchange->head[exchange->lines++] = '\n';
 }
 
+/* What is not taken must not be missing in the middle. */
 static void send_copy(cli_http_t *http, const void *bytes, size_t n) {
-  if (sp_stream_send(http->c->stream, bytes, n) == 0)
+  int taken = sp_stream_send(http->c->stream, bytes, n);
+  if (taken < 0)
+    destroy_stream(http);
+  else if (!taken)
     http->full = true;
 }
 
@@ -185,7 +197,8 @@ void cli_http_write(cli_http_t *http, const void *bytes, size_t n, cli_http_next
   http->exchange->sent += n;
   http->next = next;
   http->write.data = http;
-  (void)sp_stream_write(&http->write, http->c->stream, bytes, n, on_written);
+  if (sp_stream_write(&http->write, http->c->stream, bytes, n, on_written) < 0)
+    destroy_stream(http);
 }
 
 static void go_on(cli_http_t *http);
@@ -202,10 +215,7 @@ static void next_request(cli_http_t *http) {
   if (left) {
     memmove(exchange->room, exchange->room + exchange->at, left);
     exchange->used = left;
-    exchange->at = 0;
-    exchange->began = uv_now(http->loop);
-    exchange->content = exchange->sent = 0;
-    exchange->status = 0;
+    begin_request(exchange, uv_now(http->loop));
   } else {
     free(exchange);
     http->exchange = NULL;
@@ -259,7 +269,6 @@ static bool await_head(cli_http_t *http) {
   exchange_t *exchange = http->exchange;
   size_t first = exchange->used < CLI_HTTP_TARGET ? exchange->used : CLI_HTTP_TARGET;
   bool in_target = !memchr(exchange->room, '\n', first);
-  exchange->request.method = exchange->request.target = "";
   if (in_target && exchange->used > CLI_HTTP_TARGET)
     give_up(http, 414, "The target of the request is too long.");
   else if (exchange->used > CLI_HTTP_HEAD)
@@ -304,8 +313,9 @@ static bool read_head(cli_http_t *http) {
 static bool drop_content(cli_http_t *http) {
   exchange_t *exchange = http->exchange;
   size_t n = exchange->used - exchange->at;
-  ssize_t dropped = cli_http_content_drop(&exchange->request, &exchange->parser,
-                                          exchange->room + exchange->at, n);
+  ssize_t dropped = n ? cli_http_content_drop(&exchange->request, &exchange->parser,
+                                              exchange->room + exchange->at, n)
+                      : 0;
   if (dropped < 0) {
     give_up(http, 400, "The content of the request is malformed.");
     return true;
@@ -318,8 +328,8 @@ static bool drop_content(cli_http_t *http) {
     return true;
   }
   exchange->used = exchange->at; /* the head stays */
-  /* chunks may be of a byte each, which makes six of it */
-  if (exchange->content > 8 * CLI_HTTP_CONTENT)
+  /* a chunk may be of a byte, which takes six */
+  if (exchange->request.dropped > CLI_HTTP_CONTENT || exchange->content > 8 * CLI_HTTP_CONTENT)
     give_up(http, 413, "The content of the request is too long.");
   else if (http->ended)
     end_stream(http);
@@ -360,8 +370,8 @@ static uint8_t *on_room(sp_stream_t *stream, size_t *size) {
     return NULL;
   if (!http->exchange && (http->exchange = malloc(sizeof *http->exchange))) {
     exchange_t *exchange = http->exchange;
-    memset(exchange, 0, offsetof(exchange_t, head));
-    exchange->request.method = exchange->request.target = "";
+    exchange->used = 0;
+    begin_request(exchange, 0);
   }
   if (!http->exchange)
     return NULL;
@@ -483,6 +493,6 @@ void cli_http_drain(cli_connection_t *c) {
   if (!http)
     return;
   http->last = true;
-  if (http->step == READING && !http->exchange)
+  if (http->step == READING && (!http->exchange || !http->exchange->used))
     end_stream(http);
 }

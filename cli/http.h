@@ -39,7 +39,8 @@ typedef struct cli_http_request {
   bool is_known;      /* a method that HTTP knows */
   bool keeps;         /* the connection, when this one is answered */
   bool is_chunked;
-  uint64_t length; /* of the content, unless it is chunked */
+  uint64_t length;  /* of the content, unless it is chunked */
+  uint64_t dropped; /* of the content, so far */
   cli_http_field_t fields[CLI_HTTP_FIELDS];
   size_t count;
   bool is_complete, has_content; /* for the parser */
@@ -53,8 +54,8 @@ size_t cli_http_head_size(const char *bytes, size_t n);
 int cli_http_request_read(cli_http_request_t *request, http_parser *parser, char *head, size_t n,
                           const char **why);
 
-/* Drops content, and answers how many of n bytes were of it, until request->is_complete; -1: it is
- * malformed. */
+/* Drops content, and answers how many of n bytes (n > 0) were of it, until request->is_complete;
+ * -1: it is malformed. */
 ssize_t cli_http_content_drop(cli_http_request_t *request, http_parser *parser, const char *bytes,
                               size_t n);
 

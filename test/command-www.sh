@@ -102,6 +102,10 @@ expect 405 /a.txt -X POST -d x=y
 head_says "Allow: GET, HEAD, OPTIONS"
 expect 405 /a.txt -X DELETE
 expect 501 /a.txt -X BREW
+head -c 60000 site/numbers >content
+expect 405 /a.txt -H Expect: -T content
+expect 405 /a.txt -H Expect: -H "Transfer-Encoding: chunked" -T content
+expect 413 /a.txt -H Expect: -H "Transfer-Encoding: chunked" -T site/numbers
 expect 413 /a.txt -H Expect: -T site/numbers
 
 # -- the index page -------------------------------------------------------------------------------------
