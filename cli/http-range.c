@@ -19,7 +19,9 @@ static const char *read_range(cli_http_range_t *range, const char *at, int64_t s
   int64_t first, last = size - 1;
   if (*at == '-') {
     at = read_number(&first, at + 1);
-    range->size = !at || first < size ? first : size;
+    if (!at)
+      return NULL;
+    range->size = first < size ? first : size;
     range->from = size - range->size;
     return at;
   }
@@ -47,7 +49,7 @@ static const char *skip(const char *at) { return at + strspn(at, " \t"); }
 
 int cli_http_ranges(cli_http_range_t ranges[CLI_HTTP_RANGES], const char *text, int64_t size) {
   int count = 0, asked = 0;
-  if (strncasecmp(text, "bytes=", 6))
+  if (strncasecmp(text, "bytes=", 6) != 0)
     return -1;
   for (const char *at = skip(text + 6); *at;) {
     cli_http_range_t one = {0, 0};

@@ -118,11 +118,11 @@ static const http_parser_settings settings = {.on_header_field = on_name,
 /* -- after the parser -------------------------------------------------------------------------- */
 
 /* Names and values become texts of their own: the colons and line ends are not needed any more. */
-static void end_fields(cli_http_request_t *request, char *head) {
+static void end_fields(cli_http_request_t *request, char *head, size_t n) {
   for (size_t i = 0; i < request->count; i++) {
     char *name = head + (request->fields[i].name - head);
     char *value = head + (request->fields[i].value - head);
-    char *end = value + strcspn(value, "\r");
+    char *end = memchr(value, '\r', (size_t)(head + n - value));
     while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
       end--;
     *end = '\0';
@@ -250,7 +250,7 @@ int cli_http_request_read(cli_http_request_t *request, http_parser *parser, char
   if (error != HPE_OK && error != HPE_PAUSED)
     return refusal_of(request, parser, why);
   request->is_head = !strcmp(request->method, "HEAD");
-  end_fields(request, head);
+  end_fields(request, head, n);
   return check(request, why);
 }
 

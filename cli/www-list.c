@@ -57,7 +57,9 @@ static bool add(list_t *list, const char *name, const struct stat *facts) {
   char *copy = strdup(name);
   if (!copy)
     return false;
-  list->entries[list->count++] = (entry_t){copy, *facts};
+  entry_t *entry = list->entries + list->count++;
+  entry->name = copy;
+  entry->facts = *facts;
   return true;
 }
 

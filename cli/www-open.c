@@ -78,7 +78,7 @@ static bool looks_like_text(int fd) {
   unsigned char bytes[512];
   ssize_t n = pread(fd, bytes, sizeof bytes, 0);
   for (ssize_t i = 0; i < n; i++)
-    if (bytes[i] < 0x20 && !memchr("\t\n\r\f\033", bytes[i], 5))
+    if (!bytes[i] || (bytes[i] < 0x20 && !strchr("\t\n\r\f\033", bytes[i])))
       return false;
   return n >= 0;
 }

@@ -84,7 +84,7 @@ wait_for_count 20 "error the client is gone"
 stop
 
 # -- the end: what was begun is completed ---------------------------------------------------------------
-serve --cert cert.pem --key key.pem --www site --idle-timeout 60
+serve_www --idle-timeout 60
 exec {idle}< <(openssl s_client -quiet -connect "localhost:$port" 2>/dev/null < <(
   printf 'GET /a.txt HTTP/1.1\r\nHost: x\r\n\r\n'
   exec sleep $patience
@@ -99,7 +99,7 @@ content_of | cmp -s - site/other || fail "a download that was under way was not 
 wait "$server" || fail "it ended with $?"
 
 # -- time limits ----------------------------------------------------------------------------------------
-serve --cert cert.pem --key key.pem --www site --idle-timeout 1
+serve_www --idle-timeout 1
 raw_slowly() { # what it sends, and then nothing; the connection stays open on this side
   timeout $patience openssl s_client -quiet -connect "localhost:$port" >out 2>/dev/null \
     < <(printf '%b' "$1"; exec sleep $patience) || true
@@ -123,7 +123,7 @@ mkfifo site/fifo
 if strace -qq -e trace=none true 2>/dev/null; then
   : >log
   ASAN_OPTIONS=detect_leaks=0 strace -qq -f -o trace -e trace=openat2 -e inject=openat2:error=ENOSYS \
-    "$build/securepair" serve --listen 0 --cert cert.pem --key key.pem --www site >/dev/null 2>>log </dev/null &
+    "$build/securepair" serve --listen 0 --cert cert.pem --key key.pem "${sandbox[@]}" --www site >/dev/null 2>>log </dev/null &
   server=$!
   started+=("$server")
   until_true listens

@@ -54,7 +54,7 @@ securepair authority init --subject "CN=clients" >/dev/null
 securepair key --out client-key.pem
 securepair request --key client-key.pem --client --name alice@example.com --subject "CN=alice,O=a\"b" --out client.csr
 securepair authority sign client.csr --client --out client.pem >/dev/null
-serve --cert cert.pem --key key.pem --http-line --client-ca authority/root.pem --client-optional
+serve_site --http-line --client-ca authority/root.pem --client-optional
 expect 200 /whatever
 grep -qP '^TLSv1.3 TLS_AES_128_GCM_SHA256 \S+ name="localhost" alpn="http/1.1" resumed=no$' body ||
   fail "the line is $(cat body)"
