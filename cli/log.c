@@ -160,7 +160,7 @@ static void bound(json_t *object) {
     memcpy(cut, json_string_value(value), n);
     while (((unsigned char)json_string_value(value)[n] & 0xc0) == 0x80)
       n--;
-    memcpy(cut + n, "...", 3);
+    strcpy(cut + n, "...");
     (void)json_string_setn(value, cut, n + 3);
   }
 }
