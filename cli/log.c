@@ -12,7 +12,7 @@
 enum { ROOM = 1 << 20, PATIENCE = 1000000000 /* ns */ };
 
 struct cli_log {
-  bool json, has_thread;
+  bool json, is_open, has_thread;
   uv_thread_t thread;
   /* below: under the lock */
   uv_mutex_t lock;
@@ -70,20 +70,26 @@ static void run_thread(void *data) {
   uv_mutex_unlock(&log->lock);
 }
 
-static void put_bytes(cli_log_t *log, const char *bytes, size_t n) {
-  if (!log->has_thread) {
-    write_all(bytes, n);
-    return;
-  }
-  uv_mutex_lock(&log->lock);
+static void keep(cli_log_t *log, const char *bytes, size_t n) {
   if (log->n + n > ROOM) {
     log->lost++;
-  } else {
-    memcpy(log->waiting + log->n, bytes, n);
-    log->n += n;
+    return;
   }
-  uv_cond_signal(&log->changed);
-  uv_mutex_unlock(&log->lock);
+  memcpy(log->waiting + log->n, bytes, n);
+  log->n += n;
+}
+
+static void put_bytes(cli_log_t *log, const char *bytes, size_t n) {
+  if (log->has_thread) {
+    uv_mutex_lock(&log->lock);
+    keep(log, bytes, n);
+    uv_cond_signal(&log->changed);
+    uv_mutex_unlock(&log->lock);
+  } else if (log->is_open) {
+    write_all(bytes, n);
+  } else {
+    keep(log, bytes, n);
+  }
 }
 
 /* -- lines ------------------------------------------------------------------------------------- */
@@ -260,6 +266,19 @@ cli_log_t *cli_log_new(bool json) {
   return NULL;
 }
 
+static void write_waiting(cli_log_t *log) {
+  write_all(log->waiting, log->n);
+  if (log->lost)
+    write_lost(log, log->lost);
+  log->n = log->lost = 0;
+}
+
+void cli_log_open(cli_log_t *log, const char *event, json_t *facts) {
+  log->is_open = true;
+  cli_log_put(log, event, facts);
+  write_waiting(log);
+}
+
 int cli_log_start(cli_log_t *log) {
   if (uv_mutex_init(&log->lock) < 0 || uv_cond_init(&log->changed) < 0 ||
       uv_thread_create(&log->thread, run_thread, log) < 0)
@@ -287,6 +306,10 @@ static bool stop_thread(cli_log_t *log) {
 }
 
 void cli_log_free(cli_log_t *log) {
-  if (log && (!log->has_thread || stop_thread(log)))
+  if (!log)
+    return;
+  if (!log->has_thread)
+    write_waiting(log);
+  if (!log->has_thread || stop_thread(log))
     log_free(log);
 }

@@ -9,11 +9,14 @@
 
 typedef struct cli_log cli_log_t;
 
-/* NULL: no memory. */
+/* Lines wait until cli_log_open. NULL: no memory. */
 cli_log_t *cli_log_new(bool json);
 
+/* The first line, then those that waited. */
+void cli_log_open(cli_log_t *log, const char *event, json_t *facts);
+
 /* From here on a thread of its own writes, so that a reader who is slow or gone holds nobody up:
- * when 1 MiB waits, lines are lost, and counted. Until then lines are written at once. */
+ * when 1 MiB waits, lines are lost, and counted. Answers an exit status. */
 int cli_log_start(cli_log_t *log);
 
 /* A line. `facts` (an object, may be NULL) is taken over: its "message" is the whole line in plain

@@ -16,7 +16,7 @@ static const subcommand_t subcommands[] = {
     {"certificate", "make a certificate that a key signs for itself", cli_certificate},
     {"authority", "an authority of your own: init, sign, revoke, crl, list", cli_authority},
     {"connect", "connect, explain, and talk", cli_connect},
-    {"serve", "serve TLS: an echo", cli_serve},
+    {"serve", "serve TLS: an echo, files, or a command for each client", cli_serve},
     {"show", "say in plain words what is in a file, and what is wrong with it", cli_show},
 };
 enum { COUNT = sizeof subcommands / sizeof *subcommands };

@@ -2,7 +2,6 @@
 #include "sandbox-parts.h"
 
 #include <fcntl.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 

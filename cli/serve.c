@@ -36,7 +36,7 @@ static void tell_listening(const cli_serve_t *serve) {
   json_object_set_new(facts, "address", json_string(address));
   json_object_set_new(facts, "port", json_integer(port));
   json_object_set_new(facts, "service", json_string(serve->service->name));
-  cli_log_put(serve->log, "listening", facts);
+  cli_log_open(serve->log, "listening", facts);
 }
 
 /* Every address of both families, or where there is no IPv6, of one. */

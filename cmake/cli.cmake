@@ -21,10 +21,13 @@ target_compile_definitions(securepair_command PRIVATE _GNU_SOURCE)
 target_link_libraries(securepair_command PRIVATE securepair_command_parts)
 target_link_options(securepair_command PRIVATE -pie)
 
-# The server's sandbox. Not with sanitizers, which start a process of their own at the end.
+# The server's sandbox. Not with sanitizers: they start a process of their own at the end, which looks
+# into ours.
 pkg_check_modules(SECCOMP IMPORTED_TARGET libseccomp)
-if(SECCOMP_FOUND AND NOT SECUREPAIR_SANITIZE)
+if(SECUREPAIR_SANITIZE)
+  target_compile_definitions(securepair_command_parts PRIVATE CLI_NO_SANDBOX)
+elseif(SECCOMP_FOUND)
   target_compile_definitions(securepair_command_parts PRIVATE CLI_HAS_SECCOMP)
-  target_link_libraries(securepair_command_parts PUBLIC PkgConfig::SECCOMP)
+  target_link_libraries(securepair_command_parts PRIVATE PkgConfig::SECCOMP)
 endif()
 install(TARGETS securepair_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -152,4 +152,7 @@ refuses "no such user" --user nobody-of-that-name
 refuses "--nonsense" --nonsense
 "$build/securepair" serve --help >out || fail "--help ended with $?"
 grep -q '^Examples' out || fail "--help shows no examples"
+while read -r option; do # as mdoc writes it: "Fl Fl strict-sni"
+  grep -qE "Fl Fl (.*[ ,])?${option#--}( |\$)" "$source/man/securepair-serve.1" || fail "the manual page does not have $option"
+done < <(grep -oE '(^|[ ,])--[a-z-]+' out | grep -oE -- '--[a-z-]+' | sort -u)
 finish

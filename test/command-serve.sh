@@ -9,7 +9,7 @@ source=${SP_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 
 # -- the seed's echo, with a certificate of its own ----------------------------------------------------
 serve
-says "listening on 127.0.0.1:$port (echo)"
+head -n 1 log | grep -qF "listening on 127.0.0.1:$port (echo)" || fail "the first line is another"
 fingerprint=$(grep -oP 'SHA-256 \K[0-9A-F:]{95}' log) || fail "no fingerprint is told"
 talk hello
 [ "$(cat out)" = $'welcome!\nhello' ] || fail "the echo says \"$(cat out)\""
