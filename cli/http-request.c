@@ -241,7 +241,6 @@ int cli_http_request_read(cli_http_request_t *request, http_parser *parser, char
   if (!*why)
     (void)http_parser_execute(parser, &settings, head, n);
   enum http_errno error = HTTP_PARSER_ERRNO(parser);
-  request->is_known = !*why && error != HPE_INVALID_METHOD;
   request->major = parser->http_major;
   request->minor = parser->http_minor;
   read_words(request, head, n);

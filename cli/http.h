@@ -36,7 +36,6 @@ typedef struct cli_http_request {
   const char *target; /* the path and the query, or "*"; "" when it cannot be read */
   int major, minor;   /* HTTP/1.1 */
   bool is_head;       /* the answer comes without its content */
-  bool is_known;      /* a method that HTTP knows */
   bool keeps;         /* the connection, when this one is answered */
   bool is_chunked;
   uint64_t length;  /* of the content, unless it is chunked */
