@@ -123,7 +123,7 @@ mkfifo site/fifo
 if strace -qq -e trace=none true 2>/dev/null; then
   : >log
   ASAN_OPTIONS=detect_leaks=0 strace -qq -f -o trace -e trace=openat2 -e inject=openat2:error=ENOSYS \
-    "$build/securepair" serve --listen 0 --cert cert.pem --key key.pem "${sandbox[@]}" --www site >/dev/null 2>>log </dev/null &
+    "$build/securepair" serve --listen 0 --cert cert.pem --key key.pem --www site >/dev/null 2>>log </dev/null &
   server=$!
   started+=("$server")
   until_true listens
