@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "support/scene.h"
+#include "support/syscalls.h"
 
 /* -- each way to replace files ----------------------------------------------------------------- */
 
@@ -170,6 +171,48 @@ static void every_kind_of_file(void **state) {
   expect_change(&s, "A");
   put(b, by_rename);
   expect_change(&s, "B");
+  scene_end(&s);
+}
+
+/* -- a change behind a look -------------------------------------------------------------------- */
+
+static uv_thread_t home;
+static atomic_int closes; /* of files, by the worker */
+static uv_sem_t at_last, go;
+
+/* The worker has read the last file, and is held before it answers. */
+static int hold_at_last_file(syscall_name_t name, int fd) {
+  (void)fd;
+  uv_thread_t self = uv_thread_self();
+  if (name != CALL_CLOSE || uv_thread_equal(&self, &home) || ++closes != 2)
+    return 0;
+  uv_sem_post(&at_last);
+  uv_sem_wait(&go);
+  return 0;
+}
+
+/* The system tells of the change while a worker looks, who does not see it any more: it is not
+ * forgotten, also where nothing looks by itself. */
+static void changed_behind_a_look(void **state) {
+  scene_t s;
+  (void)state;
+  scene_begin(&s);
+  check(&s);
+  home = uv_thread_self();
+  closes = 0;
+  assert_int_equal(uv_sem_init(&at_last, 0), 0);
+  assert_int_equal(uv_sem_init(&go, 0), 0);
+  syscalls_set_fault(hold_at_last_file);
+  assert_int_equal(sp_watch_check(s.watch), 0);
+  uv_sem_wait(&at_last);
+  put(b, by_rename);
+  STAGE_UNTIL(&s.stage, s.watch->was_touched);
+  assert_true(s.watch->is_looking);
+  uv_sem_post(&go);
+  expect_change(&s, "B");
+  syscalls_set_fault(NULL);
+  uv_sem_destroy(&at_last);
+  uv_sem_destroy(&go);
   scene_end(&s);
 }
 
@@ -445,6 +488,7 @@ int main(void) {
       cmocka_unit_test(a_link_further_up),
       cmocka_unit_test(the_same_content_changes_nothing),
       cmocka_unit_test(every_kind_of_file),
+      cmocka_unit_test(changed_behind_a_look),
       cmocka_unit_test(what_cannot_be_watched),
       cmocka_unit_test(options_are_copied),
       cmocka_unit_test(passphrases_are_kept),

@@ -118,6 +118,7 @@ static void on_worker(uv_work_t *work) {
 static void on_looked(uv_work_t *work, int status) {
   sp_watch_t *watch = work->data;
   bool asked = watch->look.is_urgent;
+  bool touched = false; /* while it looked, which it need not have seen any more */
   watch->is_looking = false;
   if (watch->is_closing) {
     close_handles(watch);
@@ -125,13 +126,16 @@ static void on_looked(uv_work_t *work, int status) {
   }
   if (status == 0) {
     follow_folders(watch);
-    watch->was_touched = watch->was_touched || watch->look.is_fresh;
+    touched = watch->was_touched;
+    watch->was_touched = touched || watch->look.is_fresh;
     take_answer(watch, asked);
   }
   if (watch->is_closing || watch->is_looking)
     return;
   if (watch->is_asked && watch->look.seen != SP__SEEN_CHANGE)
     look_in(watch, 0);
+  else if (touched)
+    look_in(watch, QUIET);
   else if (watch->interval)
     look_in(watch, watch->interval);
 }
