@@ -108,7 +108,7 @@ static void failing_by_system_and_memory(void **state) {
   sp_error_t why;
   assert_int_equal(sp__fail_system(&why, ENOENT, "cannot open %s", "x"), UV_ENOENT);
   assert_int_equal(why.status, UV_ENOENT);
-  assert_int_equal(why.who, SP_TRANSPORT);
+  assert_int_equal(why.who, SP_US);
   assert_true(strncmp(why.text, "cannot open x: ", 15) == 0);
   assert_int_equal(sp__fail_system(&why, UV_EOF, "y"), UV_EOF);
   assert_string_equal(why.text, "y: end of file");

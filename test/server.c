@@ -224,6 +224,7 @@ static void test_listen_on_a_path(void **state) {
   /* a second one there is refused, and does not take the first one's away */
   sp_server_t *second = make_server(scene, NULL);
   assert_int_equal(sp_server_listen_path(second, path, &why), UV_EADDRINUSE);
+  assert_int_equal(why.who, SP_US);
   assert_non_null(strstr(why.text, path));
   assert_int_equal(sp_server_close(second, NULL), 0);
   stage_turn(&scene->stage);

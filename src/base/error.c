@@ -42,7 +42,7 @@ int sp__fail_system(sp_error_t *why, int number, const char *format, ...) {
   vsnprintf(what, sizeof what, format, arguments);
   va_end(arguments);
   int status = number > 0 ? -number : number;
-  return sp__fail(why, status, SP_TRANSPORT, "%s: %s", what, sp_error_text(status));
+  return sp__fail(why, status, SP_US, "%s: %s", what, sp_error_text(status));
 }
 
 static int is_errno(int status) { return status < 0 && status >= -4096; }

@@ -15,7 +15,8 @@ int sp__fail(sp_error_t *why, int status, sp_party_t who, const char *format, ..
 /* The same for lack of memory: returns UV_ENOMEM's number. */
 int sp__fail_memory(sp_error_t *why);
 
-/* The same for errno or libuv's negative number: "cannot read x: no such file or directory". */
+/* The same for errno or libuv's negative number, of what this side has to itself, a file or a
+ * socket that cannot be made: "cannot read x: no such file or directory". SP_US. */
 int sp__fail_system(sp_error_t *why, int number, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -141,8 +141,8 @@ int sp_server_listen(sp_server_t *server, const char *host, int port, sp_error_t
   if (status == 0)
     status = listen_tcp(server, (struct sockaddr *)&address);
   if (status < 0)
-    return sp__fail(why, status, SP_TRANSPORT, "cannot listen on %s port %d: %s",
-                    host ? host : "0.0.0.0", port, uv_strerror(status));
+    return sp__fail(why, status, SP_US, "cannot listen on %s port %d: %s", host ? host : "0.0.0.0",
+                    port, uv_strerror(status));
   return 0;
 }
 
@@ -173,8 +173,7 @@ int sp_server_listen_path(sp_server_t *server, const char *path, sp_error_t *why
   memcpy(address.sun_path, path, strlen(path) + 1);
   status = listen_path(server, &address);
   if (status < 0)
-    return sp__fail(why, status, SP_TRANSPORT, "cannot listen on %s: %s", path,
-                    uv_strerror(status));
+    return sp__fail(why, status, SP_US, "cannot listen on %s: %s", path, uv_strerror(status));
   return 0;
 }
 
@@ -194,7 +193,7 @@ static int listen_fd(sp_server_t *server, int fd) {
 int sp_server_listen_fd(sp_server_t *server, int fd, sp_error_t *why) {
   int status = check_fresh(server, why);
   if (status == 0 && (status = listen_fd(server, fd)) < 0)
-    status = sp__fail(why, status, SP_TRANSPORT, "cannot listen on descriptor %d: %s", fd,
-                      uv_strerror(status));
+    status =
+        sp__fail(why, status, SP_US, "cannot listen on descriptor %d: %s", fd, uv_strerror(status));
   return status;
 }
