@@ -174,6 +174,7 @@ static bool has_ipv6(void) {
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define MANY(...) SP_OPTIONS(.host = "many.test", .server_name = "localhost", __VA_ARGS__)
 
+/* The resolver does not know it. */
 static void test_localhost(void **state) {
   (void)state;
   static const char *const hosts[] = {"127.0.0.1", "::1"};
@@ -189,6 +190,15 @@ static void test_localhost(void **state) {
     sp_server_close(server, NULL);
     stage_run(&stage);
   }
+  sp_server_t *server = serve(&stage, "LocalHost", 0); /* as when connecting */
+  begin(&stage, &attempt, sp_server_port(server), SP_OPTIONS(.host = "localhost", .family = 4));
+  assert_int_equal(outcome(&stage, &attempt), 0);
+  begin(&stage, &attempt, sp_server_port(server), SP_OPTIONS(.host = "localhost", .family = 6));
+  assert_true(outcome(&stage, &attempt) < 0);
+  if (has_ipv6())
+    assert_string_equal(tried[0], "::1");
+  sp_server_close(server, NULL);
+  stage_run(&stage);
   stage_close(&stage);
 }
 

@@ -1,7 +1,6 @@
 /* Where a server listens. */
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -88,10 +87,8 @@ static int resolve(struct sockaddr_storage *address, const char *host, int port,
   uv_getaddrinfo_t request;
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
   int status = uv_getaddrinfo(uv, &request, NULL, host, NULL, &hints);
-  if (status < 0 && !strcasecmp(host, "localhost")) /* RFC 6761 6.3, as when connecting */
-    return uv_ip4_addr("127.0.0.1", port, (struct sockaddr_in *)(void *)address);
   if (status < 0)
-    return status;
+    return sp__address_of_localhost(host, AF_INET, port, address) ? 0 : status;
   memcpy(address, request.addrinfo->ai_addr, request.addrinfo->ai_addrlen);
   if (address->ss_family == AF_INET6)
     ((struct sockaddr_in6 *)(void *)address)->sin6_port = htons((uint16_t)port);

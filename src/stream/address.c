@@ -1,8 +1,9 @@
-/* Addresses of either end as text. */
+/* Addresses of either end as text, and that of this machine. */
 #include "stream/address.h"
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -70,6 +71,15 @@ int sp__address_of_fd(int fd, char *room, size_t size, int *port) {
     return UV_ENOBUFS;
   memcpy(room, path, n + 1);
   return 0;
+}
+
+bool sp__address_of_localhost(const char *host, int family, int port,
+                              struct sockaddr_storage *address) {
+  if (strcasecmp(host, "localhost") != 0)
+    return false;
+  if (family == AF_INET6)
+    return uv_ip6_addr("::1", port, (struct sockaddr_in6 *)(void *)address) == 0;
+  return uv_ip4_addr("127.0.0.1", port, (struct sockaddr_in *)(void *)address) == 0;
 }
 
 int sp_stream_local(const sp_stream_t *stream, char *room, size_t size, int *port) {

@@ -15,4 +15,9 @@ int sp__address_of(const uv_stream_t *io, bool remote, char *room, size_t size, 
 /* The local address of a socket. */
 int sp__address_of_fd(int fd, char *room, size_t size, int *port);
 
+/* RFC 6761 6.3: localhost is this machine, also where no resolver says so: false for every other
+ * name, else its address in the family (AF_INET or AF_INET6). */
+bool sp__address_of_localhost(const char *host, int family, int port,
+                              struct sockaddr_storage *address);
+
 #endif

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/un.h>
 
 #include "base/error.h"
@@ -26,8 +25,7 @@ typedef struct sp__connector {
   const struct sockaddr **addresses; /* in the order to be tried, from `found` */
   size_t count, next;
   struct addrinfo *found;
-  struct sockaddr_in6 loopback_6; /* for localhost where the resolver does not know it */
-  struct sockaddr_in loopback_4;
+  struct sockaddr_storage localhost[2]; /* where the resolver does not know it */
   sp__list_t attempts;
   uv_getaddrinfo_t lookup;
   uv_timer_t stagger;
@@ -225,19 +223,17 @@ static int order_addresses(sp__connector_t *connector) {
   return 0;
 }
 
-/* RFC 6761 6.3: localhost is this machine, also where no /etc/hosts says so. */
+/* The resolver does not know the host, which is the error `status`, but it may be this machine. */
 static int find_localhost(sp__connector_t *connector, int status) {
-  if (strcasecmp(connector->host, "localhost") != 0)
-    return status;
+  static const int families[] = {AF_INET6, AF_INET};
   if (!(connector->addresses = sp__alloc(2 * sizeof *connector->addresses)))
     return UV_ENOMEM;
-  (void)uv_ip6_addr("::1", connector->port, &connector->loopback_6);
-  (void)uv_ip4_addr("127.0.0.1", connector->port, &connector->loopback_4);
-  if (connector->family != 4)
-    connector->addresses[connector->count++] = (struct sockaddr *)&connector->loopback_6;
-  if (connector->family != 6)
-    connector->addresses[connector->count++] = (struct sockaddr *)&connector->loopback_4;
-  return 0;
+  for (int i = 0; i < 2; i++)
+    if (connector->family != (families[i] == AF_INET ? 6 : 4) &&
+        sp__address_of_localhost(connector->host, families[i], connector->port,
+                                 &connector->localhost[i]))
+      connector->addresses[connector->count++] = (struct sockaddr *)&connector->localhost[i];
+  return connector->count ? 0 : status;
 }
 
 static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *found) {
