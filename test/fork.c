@@ -140,6 +140,50 @@ static void a_grandchild_neither(void **state) {
   couple_free(&couple);
 }
 
+static void greet_back(actor_t *actor, fixture_event_t event, int status) {
+  (void)status;
+  if (event == ON_DATA)
+    (void)sp_stream_send(actor->stream, actor->bytes, actor->n);
+}
+
+static void hear(actor_t *actor, fixture_event_t event, int status) {
+  (void)status;
+  if (event == ON_DATA && actor->received == 5)
+    sp_stream_end(actor->stream);
+}
+
+static bool are_secure(fixture_t *f) {
+  return f->actors[0]->counts[ON_SECURE] && fixture_served(f, 0);
+}
+
+/* What it writes goes nowhere, and the parent's stream does not notice. */
+static void nor_write_to_a_stream(void **state) {
+  (void)state;
+  fixture_t *f = fixture_new();
+  f->react = greet_back;
+  fixture_serve(f, FIXTURE_SERVER(.alpn = NULL));
+  actor_t *client = fixture_connect(f, FIXTURE_CLIENT(f));
+  client->react = hear;
+  fixture_run_until(f, are_secure);
+  pid_t child = fork();
+  if (!child) {
+    sp_stream_t *both[] = {client->stream, fixture_served(f, 0)->stream};
+    for (size_t i = 0; i < 2; i++) {
+      CHECK(sp_stream_try(both[i], "x", 1) == SP_EFORKED);
+      CHECK(sp_stream_error(both[i])->status == SP_EFORKED);
+      CHECK(sp_stream_send(both[i], "x", 1) == SP_EFORKED);
+    }
+    _exit(0);
+  }
+  check_child(child);
+  assert_int_equal(sp_stream_send(client->stream, "hello", 5), 1);
+  fixture_run(f);
+  assert_int_equal(client->received, 5);
+  assert_int_equal(fixture_served(f, 0)->received, 5);
+  assert_string_equal(client->log, "secure data close");
+  fixture_free(f);
+}
+
 /* -- its own ----------------------------------------------------------------------------------- */
 
 /* With contexts that were there before. Their random numbers differ, or the nonces would not. */
@@ -213,6 +257,7 @@ int main(void) {
       cmocka_unit_test(a_child_cannot_use_what_it_inherited),
       cmocka_unit_test(nor_finish_a_handshake),
       cmocka_unit_test(a_grandchild_neither),
+      cmocka_unit_test(nor_write_to_a_stream),
       cmocka_unit_test(a_child_makes_its_own),
       cmocka_unit_test(servers_that_fork_before_the_first_connection),
   };

@@ -10,6 +10,7 @@
 #include <openssl/ssl.h>
 
 #include "support/couple.h"
+#include "support/fixture.h"
 #include "support/forge.h"
 #include "support/pki.h"
 #include "support/stopwatch.h"
@@ -304,6 +305,66 @@ static void W22_one_hello_request_is_refused(void **state) {
   couple_free(&couple);
 }
 
+/* -- streams ----------------------------------------------------------------------------------- */
+
+#define MUCH (8u << 20)
+
+static void send_much(actor_t *actor, fixture_event_t event, int status) {
+  if (event == ON_SECURE && !status)
+    assert_int_equal(sp_stream_send(actor->stream, fixture_pattern(MUCH), MUCH), 0);
+}
+
+static void hold_back(actor_t *actor, fixture_event_t event, int status) {
+  (void)status;
+  if (event == ON_SECURE)
+    sp_stream_pause(actor->stream);
+  if (event == ON_DATA)
+    assert_memory_equal(actor->bytes, fixture_pattern(MUCH) + actor->received - actor->n, actor->n);
+  if (event == ON_DATA && actor->received == MUCH)
+    sp_stream_end(actor->stream);
+}
+
+/* Bytes of a server's stream that the transport does not take. */
+static uint64_t stuck(const fixture_t *f) {
+  sp_stream_counters_t counters = {.size = sizeof counters};
+  const actor_t *server = fixture_served(f, 0);
+  if (!server || !f->actors[0]->counts[ON_SECURE])
+    return 0;
+  assert_int_equal(sp_stream_counters(server->stream, &counters), 0);
+  return counters.pending_encrypted;
+}
+
+static bool is_stuck(fixture_t *f) { return stuck(f) > 0; }
+static bool has_heard(fixture_t *f) { return fixture_served(f, 0)->received >= *(size_t *)f->data; }
+
+/* A client that does not read asks for new keys, again and again: its data is read all the same,
+ * the answers wait within bounds, and nothing of what it did not read is lost. */
+static void W19_updates_are_requested_of_a_stream_that_is_stuck(void **state) {
+  (void)state;
+  size_t said = 0;
+  fixture_t *f = fixture_new();
+  f->data = &said;
+  f->react = send_much;
+  stopwatch_set(9000);
+  fixture_serve(f, FIXTURE_SERVER(.min_version = SP_TLS1_3));
+  actor_t *client = fixture_connect(f, FIXTURE_CLIENT(f));
+  client->react = hold_back;
+  fixture_run_until(f, is_stuck);
+  while (said < 8) {
+    assert_int_equal(sp_pair_update_key(sp_stream_pair(client->stream), true), 0);
+    assert_int_equal(sp_stream_send(client->stream, "x", 1), 1);
+    said++;
+    fixture_run_until(f, has_heard);
+    assert_in_range(stuck(f), 1, SP_PAIR_AHEAD);
+  }
+  sp_stream_resume(client->stream);
+  fixture_run(f);
+  assert_int_equal(client->received, MUCH);
+  assert_string_equal(client->log, "secure data close");
+  assert_string_equal(fixture_served(f, 0)->log, "secure data drain end close");
+  fixture_free(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(W17_empty_records),
@@ -317,6 +378,7 @@ int main(void) {
       cmocka_unit_test(W21_renegotiation_storm),
       cmocka_unit_test(W22_hello_request_storm),
       cmocka_unit_test(W22_one_hello_request_is_refused),
+      cmocka_unit_test(W19_updates_are_requested_of_a_stream_that_is_stuck),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
