@@ -3,11 +3,14 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include <openssl/ssl.h>
 
 #include "support/fixture.h"
 #include "support/syscalls.h"
@@ -151,6 +154,78 @@ static void c09_writing_after_waiting_for_room(void **state) {
   run_bad(WRITE_LATER, "secure write(%s) error(%s) close");
 }
 
+/* -- last words -------------------------------------------------------------------------------- */
+
+static bool has_bytes(fixture_t *f) {
+  int n = 0;
+  (void)f;
+  return ioctl(bad_fd, FIONREAD, &n) == 0 && n > 0;
+}
+
+static bool is_gone(fixture_t *f) { return !f->actors[0]->stream; }
+
+/* A server that sends `n` bytes and an alert, and then takes nothing any more, which the client
+ * notices when it writes, before it reads again. */
+static void check_last_words(int number, bool by_room, size_t n) {
+  fixture_t *f = fixture_new();
+  fixture_serve(f, FIXTURE_SERVER(.tickets = SP_NO));
+  actor_t *client = fixture_connect(f, FIXTURE_CLIENT(f));
+  fixture_run_until(f, are_secure);
+  actor_t *server = fixture_served(f, 0);
+  bad_fd = fd_of(client);
+  bad_send = number;
+  full_first = by_room;
+  static const uint8_t unknown[] = {SSL3_RT_APPLICATION_DATA,
+                                    3,
+                                    3,
+                                    0,
+                                    17,
+                                    1,
+                                    2,
+                                    3,
+                                    4,
+                                    5,
+                                    6,
+                                    7,
+                                    8,
+                                    9,
+                                    10,
+                                    11,
+                                    12,
+                                    13,
+                                    14,
+                                    15,
+                                    16,
+                                    17};
+  if (n)
+    assert_true(sp_stream_send(server->stream, fixture_pattern(n), n) >= 0);
+  sp_stream_flush(server->stream);
+  /* what cannot be decrypted has it send the alert bad_record_mac */
+  assert_int_equal(syscall(SYS_sendto, bad_fd, unknown, sizeof unknown, 0, NULL, 0),
+                   sizeof unknown);
+  sp_stream_pause(client->stream);
+  while (!server->counts[ON_ERROR] || !has_bytes(f))
+    uv_run(&f->loop, UV_RUN_ONCE);
+  sp_stream_resume(client->stream);
+  assert_true(actor_write(client, "x", 1) >= 0);
+  fixture_run_until(f, is_gone);
+  assert_int_equal(client->received, n);
+  assert_int_equal(client->error.status, SP_EALERT);
+  assert_int_equal(client->error.alert, SSL_AD_BAD_RECORD_MAC);
+  heal();
+  fixture_run(f);
+  fixture_free(f);
+}
+
+/* The alert that explains it is told, not that the pipe is broken. */
+static void the_alert_before_a_broken_pipe(void **state) {
+  (void)state;
+  check_last_words(EPIPE, false, 0);
+  check_last_words(ECONNRESET, false, 0);
+  check_last_words(EPIPE, true, 0);
+  check_last_words(EPIPE, false, 200000);
+}
+
 /* Without listeners for it an error is no trouble. */
 static void ignore(sp_stream_t *stream, int status) { (void)stream, (void)status; }
 
@@ -178,6 +253,7 @@ int main(void) {
       cmocka_unit_test(c09_writing),
       cmocka_unit_test(c09_writing_after_waiting_for_room),
       cmocka_unit_test(c09_nobody_listens),
+      cmocka_unit_test(the_alert_before_a_broken_pipe),
   };
   return cmocka_run_group_tests_name("close-errno", tests, NULL, NULL);
 }

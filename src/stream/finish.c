@@ -47,13 +47,22 @@ static bool lost_only_our_end(const sp_stream_t *stream) {
          sp__stream_is_all_passed(stream);
 }
 
+/* Whether the peer may have said why it takes nothing any more: an alert that is there unread. */
+static bool may_have_last_words(const sp_stream_t *stream, int status) {
+  bool is_cut = status == UV_EPIPE || status == UV_ECONNRESET;
+  return is_cut && stream->transport == &sp__transport_uv && !stream->in_ended && !stream->eof;
+}
+
 /* How the peer left is for reading to tell: its own end may be there unread. */
 void sp__stream_fail_writing(sp_stream_t *stream, int status) {
-  if (stream->in_ended || !lost_only_our_end(stream)) {
+  bool only_our_end = !stream->in_ended && lost_only_our_end(stream);
+  if (!only_our_end && !may_have_last_words(stream, status)) {
     sp__stream_fail_transport(stream, status, "writing");
     return;
   }
-  stream->broken = stream->unheard = true;
+  stream->broken = true;
+  stream->unheard |= only_our_end;
+  stream->mute = (int16_t)(only_our_end ? 0 : status);
   sp__stream_update_reading(stream);
   sp__stream_put_off(stream);
 }

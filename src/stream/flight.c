@@ -55,6 +55,17 @@ int sp__transport_send(uv_stream_t *io, const void *bytes, size_t n) {
   return errno == EWOULDBLOCK || errno == ENOBUFS ? UV_EAGAIN : -errno;
 }
 
+int sp__transport_receive(uv_stream_t *io, void *room, size_t n) {
+  uv_os_fd_t fd;
+  ssize_t got;
+  if (!is_socket(io) || uv_fileno((uv_handle_t *)io, &fd) < 0)
+    return UV_EAGAIN;
+  do
+    got = recv(fd, room, n, MSG_DONTWAIT);
+  while (got < 0 && errno == EINTR);
+  return got < 0 ? -errno : (int)got;
+}
+
 static void land(sp__flight_t *flight, int status) {
   sp__landed_cb landed = flight->landed;
   flight->landed = NULL;

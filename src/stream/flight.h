@@ -14,6 +14,10 @@
 /* As uv_try_write, in one system call: how many bytes were taken, UV_EAGAIN, or another error. */
 int sp__transport_send(uv_stream_t *io, const void *bytes, size_t n);
 
+/* What a socket has received by now, past libuv: how many bytes, 0 for the end, UV_EAGAIN for none
+ * (always, if it is no socket), or another error. */
+int sp__transport_receive(uv_stream_t *io, void *room, size_t n);
+
 /* Bytes on their way to a transport that is full. */
 typedef struct sp__flight sp__flight_t;
 

@@ -225,6 +225,19 @@ static void feed(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   }
 }
 
+/* Only what is there now. */
+void sp__stream_hear_last_words(sp_stream_t *stream) {
+  uint8_t *room = stream->loop->in;
+  int n, status = stream->mute;
+  stream->mute = 0;
+  while (wants_transport(stream) && (n = sp__transport_receive(stream->io, room, SP__SLAB)) > 0) {
+    SP__COUNT(stream, encrypted_in, n);
+    feed(stream, room, (size_t)n);
+  }
+  if (!stream->closing && !stream->failed)
+    sp__stream_fail_transport(stream, status, "writing");
+}
+
 static void pass_rest(sp_stream_t *stream) {
   uint8_t *rest = stream->rest;
   size_t n = stream->rest_size;

@@ -39,6 +39,8 @@ static void on_work(sp__work_t *work) {
     sp__stream_read_on(stream);
     sp__stream_flush(stream);
     sp__notes_tell(stream);
+    if (stream->mute)
+      sp__stream_hear_last_words(stream);
   }
   sp__stream_count_pending(stream);
   sp__stream_finish(stream);

@@ -87,6 +87,7 @@ struct sp_stream {
       handshake;    /* microseconds that it took; before, when it began, of uv_hrtime's the last */
   uint32_t counted; /* pending bytes that the server's counters have */
   int idle_timeout;
+  int16_t mute;        /* the status with which writing failed, as long as that is not told */
   bool own_io : 1;     /* io's memory is the library's */
   bool secure : 1;     /* on_secure was called with 0 */
   bool told : 1;       /* on_secure was called, or need not be */
@@ -141,6 +142,7 @@ void sp__stream_input(sp_stream_t *stream, const uint8_t *bytes, ssize_t n); /* 
                                n bytes came, the end (UV_EOF), or an error */
 void sp__stream_read_on(sp_stream_t *stream); /* what was held back, then from the transport */
 void sp__stream_update_reading(sp_stream_t *stream);
+void sp__stream_hear_last_words(sp_stream_t *stream); /* and fails: it is mute */
 bool sp__stream_is_flowing(const sp_stream_t *stream);
 void sp__stream_serve_waiting(sp__loop_t *loop);
 void sp__stream_leave_turns(sp_stream_t *stream); /* waits for its handshake's turn no more */

@@ -337,7 +337,7 @@ void sp_stream_flush(sp_stream_t *stream) {
 
 static bool can_go_at_once(const sp_stream_t *stream) {
   return stream->secure && !stream->queue.first && !stream->full && !stream->failed &&
-         !stream->pair->ahead && !stream->pair->busy && !stream->loop->lent;
+         !stream->broken && !stream->pair->ahead && !stream->pair->busy && !stream->loop->lent;
 }
 
 /* Encrypts straight from the caller's memory as long as the transport takes it. */
