@@ -534,6 +534,27 @@ try_reload_server() {
   stop reload-server "$pid"
 }
 
+# Names with a certificate in the folder, one without, none at all.
+try_names() {
+  mkdir names
+  cp server-key.pem names/localhost-key.pem
+  cp server-cert.pem names/localhost-cert.pem
+  serve names-server "$examples/names-server" 0 names
+  timeout "$patience" openssl s_client -connect "127.0.0.1:$port" -servername localhost </dev/null \
+    2>/dev/null | openssl x509 >after
+  cmp -s after server-cert.pem || fail_with "names-server shows another certificate" after
+  expect_status "a name without certificate" 1 timeout "$patience" openssl s_client \
+    -connect "127.0.0.1:$port" -servername other.example </dev/null
+  expect "a name without certificate" 'alert number 112' err
+  expect names-server '^ENOENT: .*names/other.example-' names-server.err
+  expect_status "no name" 1 timeout "$patience" openssl s_client -connect "127.0.0.1:$port" \
+    -noservername </dev/null
+  expect "no name" 'alert number 112' err
+  expect_status "client of names-server" 0 example client localhost "$port" server-cert.pem <small
+  cmp -s small out || fail_with "names-server does not echo" out
+  stop names-server "$pid"
+}
+
 # The certificate that a server shows, as PEM.
 shown() {
   timeout "$patience" openssl s_client -connect "127.0.0.1:$1" </dev/null 2>/dev/null | openssl x509
@@ -571,6 +592,7 @@ try_staple
 try_starttls
 try_proxy
 try_reload_server
+try_names
 try_workers
 try_silence
 exit $failed
