@@ -2,6 +2,7 @@
 #ifndef SP_PAIR_PAIR_H
 #define SP_PAIR_PAIR_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -152,7 +153,7 @@ struct sp_pair {
   bool renegotiating : 1;
   bool asking : 1, asked_late : 1; /* the client for its certificate, after the handshake */
   bool unproven : 1;               /* a new certificate came, and its owner's proof did not yet */
-  bool tells_session;              /* the owner takes sessions; may change while the pair is away */
+  atomic_bool tells_session;       /* the owner takes sessions; may change while the pair is away */
 };
 
 /* port.c: one step of the handshake. Returns 0 or the sticky error. */
