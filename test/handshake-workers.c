@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -496,11 +497,17 @@ static void test_destroy_meanwhile(void **state) {
     }
 }
 
+/* From now on, so that a slow machine gets that far. */
+static void let_time_out(sp_stream_t *stream) {
+  sp__deadline_set(stream->loop, &stream->deadline, SP__DELAY_HANDSHAKE, 50);
+}
+
 /* Time is up: that is told at once, and what the worker brings is dropped. */
 static void test_time_out_meanwhile(void **state) {
   (void)state;
-  held_t held = hold_one(SP_CLIENT, SP_OPTIONS(.handshake_timeout = 50));
+  held_t held = hold_one(SP_CLIENT, SP_OPTIONS(.port = 0));
   actor_t *client = held.client;
+  let_time_out(held.stream);
   while (!client->counts[ON_SECURE])
     uv_run(&held.f->loop, UV_RUN_ONCE);
   assert_int_equal(client->statuses[ON_SECURE], UV_ETIMEDOUT);
@@ -537,6 +544,49 @@ static void test_peer_goes_meanwhile(void **state) {
   (void)state;
   check_peer_goes(false);
   check_peer_goes(true);
+}
+
+/* -- the end of the process -------------------------------------------------------------------- */
+
+static void release_worker(void) { uv_sem_post(&now.go); }
+
+/* In a child: the program ends while a worker is in the midst of a handshake, and goes on with it
+ * from now on. */
+static void leave_meanwhile(sp_role_t role) {
+  (void)alarm(60);
+  (void)signal(SIGSEGV, SIG_DFL); /* cmocka's would go on with the next test */
+  (void)hold_one(role, SP_OPTIONS(.port = 0));
+  if (atexit(release_worker) != 0)
+    _exit(2);
+  exit(0);
+}
+
+static void test_exit_meanwhile(void **state) {
+  (void)state;
+  for (int i = 0; i < 10; i++) {
+    int status;
+    pid_t child = fork();
+    if (!child)
+      leave_meanwhile(i % 2 ? SP_CLIENT : SP_SERVER);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+  }
+}
+
+/* A child has none of its parent's threads, and does not wait for what they were at. */
+static void test_exit_of_a_child_meanwhile(void **state) {
+  (void)state;
+  int status;
+  held_t held = hold_one(SP_SERVER, SP_OPTIONS(.port = 0));
+  pid_t child = fork();
+  if (!child)
+    leave_meanwhile(SP_SERVER);
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+  held.client->react = held.f->react = greet_and_end;
+  let_go(&held);
 }
 
 /* -- how many at once -------------------------------------------------------------------------- */
@@ -592,13 +642,14 @@ static void test_R15_a_crowd(void **state) {
   (void)state;
   begin();
   fixture_t *f = fixture_new();
-  fixture_serve(f, FIXTURE_SERVER(WORKERS, .accepts_per_turn = CROWD));
+  fixture_serve(f, FIXTURE_SERVER(WORKERS, .accepts_per_turn = CROWD, .handshake_timeout = -1));
   const sp__loop_t *loop = f->server->loop;
   actor_t *clients[CROWD];
   f->react = greet_and_end;
   for (int i = 0; i < CROWD; i++) {
-    clients[i] = fixture_connect(f, SP_OPTIONS(.context = stage_context(SP_CLIENT, 0),
-                                               .host = "127.0.0.1", .port = f->port));
+    clients[i] =
+        fixture_connect(f, SP_OPTIONS(.context = stage_context(SP_CLIENT, 0), .host = "127.0.0.1",
+                                      .port = f->port, .handshake_timeout = -1));
     clients[i]->react = greet_and_end;
   }
   unsigned most = 0, waited = 0;
@@ -627,14 +678,15 @@ static void test_leaving_the_queue(void **state) {
   actor_t *more[3];
   ((sp__loop_t *)(uintptr_t)loop)->away += limit; /* as if */
   for (int i = 0; i < 3; i++)
-    more[i] = fixture_connect(held.f, SP_OPTIONS(.context = stage_context(SP_CLIENT, 0),
-                                                 .host = "127.0.0.1", .port = held.f->port,
-                                                 .handshake_timeout = i == 1 ? 100 : 0, WORKERS));
+    more[i] =
+        fixture_connect(held.f, SP_OPTIONS(.context = stage_context(SP_CLIENT, 0),
+                                           .host = "127.0.0.1", .port = held.f->port, WORKERS));
   while (sp__list_is_empty(&more[0]->stream->waiting) ||
          sp__list_is_empty(&more[1]->stream->waiting) ||
          sp__list_is_empty(&more[2]->stream->waiting))
     uv_run(&held.f->loop, UV_RUN_ONCE);
   sp_stream_destroy(more[0]->stream);
+  let_time_out(more[1]->stream);
   while (!more[1]->counts[ON_CLOSE] || !more[0]->counts[ON_CLOSE])
     uv_run(&held.f->loop, UV_RUN_ONCE);
   assert_string_equal(more[0]->log, "secure(ECANCELED) close");
@@ -662,6 +714,8 @@ int main(void) {
       cmocka_unit_test(test_destroy_meanwhile),
       cmocka_unit_test(test_time_out_meanwhile),
       cmocka_unit_test(test_peer_goes_meanwhile),
+      cmocka_unit_test(test_exit_meanwhile),
+      cmocka_unit_test(test_exit_of_a_child_meanwhile),
       cmocka_unit_test(test_destroy_in_the_queue),
       cmocka_unit_test(test_R15_a_crowd),
       cmocka_unit_test(test_leaving_the_queue),

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "pair/pair.h"
 #include "stream/count.h"
+#include "stream/finale.h"
 
 struct sp__worker {
   uv_work_t request;
@@ -76,13 +77,17 @@ static void serve_queue(sp__loop_t *loop) {
 
 static void work(uv_work_t *request) {
   const sp__worker_t *worker = request->data;
+  if (!sp__finale_begin())
+    return;                                   /* the loop will not turn any more */
   (void)sp__pair_drive(worker->stream->pair); /* an error is sticky */
+  sp__finale_end();
 }
 
 static void on_worked(uv_work_t *request, int status);
 
 static void depart(sp__worker_t *worker) {
   sp__loop_t *loop = worker->stream->loop;
+  sp__finale_watch();
   loop->away++;
   sp__pair_depart(worker->stream->pair, &worker->apart);
   (void)uv_queue_work(loop->uv, &worker->request, work, on_worked); /* fails for bad arguments */
