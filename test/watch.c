@@ -1,6 +1,7 @@
 /* A context that follows its files: each way to replace them, whether the system tells of it or
  * they are only looked at; options, closing, and want of memory. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -323,6 +325,46 @@ static void passphrases_are_kept(void **state) {
   }
 }
 
+/* -- the end of the process -------------------------------------------------------------------- */
+
+static void let_it_go(void) { uv_sem_post(&go); }
+static void clean_up(void) { remove_all(path("")); }
+
+/* While a worker is at the files, and from now on goes on with them. */
+static void leave_meanwhile(void) {
+  scene_t s;
+  (void)alarm(60);
+  (void)signal(SIGSEGV, SIG_DFL); /* cmocka's would go on with the next test */
+  if (atexit(clean_up) != 0)      /* the last one: no worker needs the files any more */
+    _exit(2);
+  scene_begin(&s);
+  check(&s);
+  home = uv_thread_self();
+  closes = 1; /* after the first file: a context is made yet */
+  put(b, by_rename);
+  if (uv_sem_init(&at_last, 0) < 0 || uv_sem_init(&go, 0) < 0)
+    _exit(2);
+  syscalls_set_fault(hold_at_last_file);
+  (void)sp_watch_check(s.watch);
+  uv_sem_wait(&at_last);
+  if (atexit(let_it_go) != 0)
+    _exit(2);
+  exit(0);
+}
+
+static void exit_while_a_worker_looks(void **state) {
+  (void)state;
+  for (int i = 0; i < 5; i++) {
+    int status;
+    pid_t child = fork();
+    if (!child)
+      leave_meanwhile();
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+  }
+}
+
 /* -- closing ----------------------------------------------------------------------------------- */
 
 /* Occupies every worker thread until it is told to stop. */
@@ -493,6 +535,7 @@ int main(void) {
       cmocka_unit_test(options_are_copied),
       cmocka_unit_test(passphrases_are_kept),
       cmocka_unit_test(closed_while_a_worker_looks),
+      cmocka_unit_test(exit_while_a_worker_looks),
       cmocka_unit_test(called_back),
       cmocka_unit_test(a_watch_without_memory),
       cmocka_unit_test(a_look_without_memory),

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/finale.h"
 #include "base/memory.h"
 #include "pair/pair.h"
 #include "stream/count.h"
-#include "stream/finale.h"
 
 struct sp__worker {
   uv_work_t request;

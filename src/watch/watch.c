@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/finale.h"
 #include "base/memory.h"
 #include "context/build.h"
 #include "context/context.h"
@@ -112,7 +113,10 @@ static void close_handles(sp_watch_t *watch);
 
 static void on_worker(uv_work_t *work) {
   sp_watch_t *watch = work->data;
+  if (!sp__finale_begin())
+    return; /* the loop will not turn any more */
   sp__look_run(&watch->look);
+  sp__finale_end();
 }
 
 static void on_looked(uv_work_t *work, int status) {
@@ -147,6 +151,7 @@ static void look(sp_watch_t *watch) {
   watch->is_asked = watch->was_touched = false;
   watch->is_looking = true;
   (void)uv_timer_stop(&watch->timer);
+  sp__finale_watch();
   (void)uv_queue_work(watch->loop, &watch->work, on_worker, on_looked); /* cannot fail */
 }
 

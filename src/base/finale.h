@@ -1,6 +1,6 @@
-/* The end of the process, while worker threads are with OpenSSL. */
-#ifndef SP_STREAM_FINALE_H
-#define SP_STREAM_FINALE_H
+/* The end of the process while threads of libuv's pool work for us. */
+#ifndef SP_BASE_FINALE_H
+#define SP_BASE_FINALE_H
 
 #include <stdbool.h>
 

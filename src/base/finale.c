@@ -1,4 +1,4 @@
-#include "stream/finale.h"
+#include "base/finale.h"
 
 #include <pthread.h>
 #include <stdlib.h>
