@@ -89,11 +89,12 @@ static int start(cli_serve_t *serve, sp_context_t *context) {
   sp_error_t why;
   options.context = context;
   int status = sp_server_new(&serve->server, &serve->loop, cli_serve_on_secure, &why, &options);
+  if (!status)
+    sp_server_set_data(serve->server, serve);
   if (!status && serve->watch)
     status = sp_server_follow(serve->server, NULL, serve->watch);
   if (status < 0)
     return cli_fail("%s", serve->server ? sp_error_text(status) : why.text);
-  sp_server_set_data(serve->server, serve);
   sp_server_on_drop(serve->server, cli_serve_on_drop);
   return CLI_OK;
 }
@@ -130,6 +131,10 @@ int cli_serve_make(cli_serve_t *serve) {
   }
   int status = start_with(serve, &options);
   sp_pem_release(key_pem);
-  serve->tls.on_passphrase = NULL; /* later nobody sits there */
+  serve->tls.on_passphrase = NULL;  /* later nobody sits there */
+  if (!serve->options.sni_folder) { /* whose keys may come later */
+    serve->tls.passphrase = NULL;
+    explicit_bzero(serve->passphrase, sizeof serve->passphrase);
+  }
   return status;
 }
