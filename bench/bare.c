@@ -79,7 +79,7 @@ static int send_rest(client_t *client) {
   return sent;
 }
 
-/* What OpenSSL said last: above 0, and it may go on. */
+/* What OpenSSL said last; above 0: the client has nothing more at the moment. */
 static int serve(client_t *client, unsigned events) {
   static char bytes[RECORD];
   int n = client->rest ? send_rest(client) : 1, is_new = !SSL_is_init_finished(client->ssl);
@@ -87,14 +87,13 @@ static int serve(client_t *client, unsigned events) {
     n = SSL_do_handshake(client->ssl);
   if (is_new && n > 0 && mode == POURS)
     watch(client, EPOLLIN | EPOLLOUT);
-  for (int i = 0; i < TURN && n > 0 && (!is_new || SSL_has_pending(client->ssl)); i++) {
-    if (mode != POURS || events & EPOLLIN)
-      n = SSL_read(client->ssl, bytes, sizeof bytes);
-    else
-      n = SSL_write(client->ssl, bytes, sizeof bytes);
+  for (int i = is_new; n > 0 && (!i || SSL_has_pending(client->ssl)); i = 1) {
+    n = mode == POURS && !(events & EPOLLIN) ? 1 : SSL_read(client->ssl, bytes, sizeof bytes);
     if (n > 0 && mode == ECHOES)
       n = echo(client, bytes, n);
   }
+  for (int i = 0; i < TURN && n > 0 && mode == POURS; i++)
+    n = SSL_write(client->ssl, bytes, sizeof bytes);
   return n;
 }
 
@@ -102,13 +101,14 @@ static void on_event(client_t *client, unsigned events) {
   int error = SSL_get_error(client->ssl, serve(client, events));
   if (error == SSL_ERROR_ZERO_RETURN)
     (void)SSL_shutdown(client->ssl);
-  if (error == SSL_ERROR_WANT_READ && SSL_is_init_finished(client->ssl))
-    (void)SSL_free_buffers(client->ssl);
-  if (error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ)
-    watch(client, mode == POURS ? client->events
-                  : error == SSL_ERROR_WANT_READ ? EPOLLIN : EPOLLOUT);
-  else if (error != SSL_ERROR_NONE)
+  if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
     drop(client);
+    return;
+  }
+  if (mode != POURS)
+    watch(client, error == SSL_ERROR_WANT_WRITE ? EPOLLOUT : EPOLLIN);
+  if (SSL_is_init_finished(client->ssl))
+    (void)SSL_free_buffers(client->ssl); /* unless something is in them */
 }
 
 static int is(int argc, char **argv, const char *word) {
@@ -129,6 +129,8 @@ static SSL_CTX *context(int argc, char **argv) {
   (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   (void)SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   (void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
+  SSL_CTX_set_read_ahead(ctx, 1); /* many records in one system call */
+  SSL_CTX_set_default_read_buffer_len(ctx, 1 << 16);
   mode = is(argc, argv, "sink") ? DROPS : is(argc, argv, "source") ? POURS : ECHOES;
   return ctx;
 }
