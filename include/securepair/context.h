@@ -315,7 +315,7 @@ typedef struct sp_options {
   sp_choice_t ipv6_only;   /* default no: :: also takes IPv4 */
   sp_choice_t reuse_port;  /* SO_REUSEPORT: several processes, one port. Default: no */
   size_t max_connections;  /* above it a newcomer is closed at once; 0: no limit (seed) */
-  int accepts_per_turn;    /* of the loop; default 4 */
+  int accepts_per_turn;    /* of the loop; default 1 */
   int handshakes_per_turn; /* default 1 */
 } sp_options_t;
 
