@@ -106,11 +106,14 @@ static void shut_down(sp_stream_t *stream) {
 }
 
 static void leave(sp_stream_t *stream) {
-  if (stream->broken || !stream->full) /* else our alert is still to go */
+  bool is_heard = stream->in_ended || stream->eof;
+  bool can_go = stream->broken || !stream->full; /* else our alert is still to go */
+  bool is_over = can_go && is_heard && stream->transport->close_ends;
+  if (can_go && !is_over)
     shut_down(stream);
   if (stream->closing)
     return;
-  if (stream->fin_done && (stream->in_ended || stream->eof))
+  if (is_over || (stream->fin_done && is_heard))
     sp__stream_close(stream);
   else if (stream->failed || (stream->fin_done && !stream->half_open))
     linger(stream);

@@ -28,10 +28,10 @@ static bool is_socket(const uv_stream_t *io) {
   return io->type == UV_TCP || io->type == UV_NAMED_PIPE;
 }
 
-static ssize_t send_quietly(int fd, const void *bytes, size_t n) {
+static ssize_t send_quietly(int fd, const void *bytes, size_t n, int flags) {
   ssize_t sent;
   do
-    sent = send(fd, bytes, n, MSG_NOSIGNAL);
+    sent = send(fd, bytes, n, MSG_NOSIGNAL | flags);
   while (sent < 0 && errno == EINTR);
   return sent;
 }
@@ -41,13 +41,13 @@ static int try_libuv(uv_stream_t *io, const void *bytes, size_t n) {
   return uv_try_write(io, &buffer, 1);
 }
 
-int sp__transport_send(uv_stream_t *io, const void *bytes, size_t n) {
+int sp__transport_send(uv_stream_t *io, const void *bytes, size_t n, bool more) {
   uv_os_fd_t fd;
   if (!is_socket(io) || uv_fileno((uv_handle_t *)io, &fd) < 0)
     return try_libuv(io, bytes, n);
   if (uv_stream_get_write_queue_size(io)) /* what the program wrote before it was adopted */
     return UV_EAGAIN;
-  ssize_t sent = send_quietly(fd, bytes, n);
+  ssize_t sent = send_quietly(fd, bytes, n, more ? MSG_MORE : 0);
   if (sent >= 0)
     return (int)sent;
   if (errno == ENOTSOCK) /* a named pipe that is a real one */
@@ -64,6 +64,13 @@ int sp__transport_receive(uv_stream_t *io, void *room, size_t n) {
     got = recv(fd, room, n, MSG_DONTWAIT);
   while (got < 0 && errno == EINTR);
   return got < 0 ? -errno : (int)got;
+}
+
+bool sp__transport_shut(uv_stream_t *io) {
+  uv_os_fd_t fd;
+  return is_socket(io) && uv_fileno((uv_handle_t *)io, &fd) == 0 &&
+         !uv_stream_get_write_queue_size(io) &&
+         (shutdown(fd, SHUT_WR) == 0 || errno != ENOTSOCK); /* gone already: shut down enough */
 }
 
 static void land(sp__flight_t *flight, int status) {
@@ -98,7 +105,7 @@ static void on_poll_closed(uv_handle_t *handle) {
 static void on_room(uv_poll_t *poll, int status, int events) {
   sp__flight_t *flight = poll->data;
   (void)events, (void)status; /* an error shows, with its number, when sending */
-  int sent = sp__transport_send(flight->io, flight->bytes, flight->left);
+  int sent = sp__transport_send(flight->io, flight->bytes, flight->left, false);
   if (sent == UV_EAGAIN)
     return;
   if (sent >= 0) {

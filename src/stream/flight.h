@@ -11,8 +11,13 @@
 
 #include <uv.h>
 
-/* As uv_try_write, in one system call: how many bytes were taken, UV_EAGAIN, or another error. */
-int sp__transport_send(uv_stream_t *io, const void *bytes, size_t n);
+/* As uv_try_write, in one system call: how many bytes were taken, UV_EAGAIN, or another error.
+ * `more`: something follows at once, a FIN for instance, and they shall share a packet. */
+int sp__transport_send(uv_stream_t *io, const void *bytes, size_t n, bool more);
+
+/* Ends a socket's sending direction at once, if there is nothing in between; false: libuv has to.
+ */
+bool sp__transport_shut(uv_stream_t *io);
 
 /* What a socket has received by now, past libuv: how many bytes, 0 for the end, UV_EAGAIN for none
  * (always, if it is no socket), or another error. */

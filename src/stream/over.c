@@ -64,7 +64,7 @@ static bool shut_down(sp_stream_t *stream) {
   return false;
 }
 
-const sp__transport_t sp__transport_own = {do_send, await_room, do_read, shut_down, put_off};
+const sp__transport_t sp__transport_own = {do_send, await_room, do_read, shut_down, put_off, false};
 
 /* -- what the program told --------------------------------------------------------------------- */
 

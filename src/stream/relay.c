@@ -82,7 +82,7 @@ static void on_landed(void *owner, int status) {
 
 void sp__relay_pass(sp_stream_t *from, const uint8_t *bytes, size_t n) {
   sp__relay_t *relay = from->relay;
-  int wrote = sp__transport_send(relay->plain, bytes, n);
+  int wrote = sp__transport_send(relay->plain, bytes, n, false);
   if (wrote == UV_EAGAIN)
     wrote = 0;
   int status = wrote < 0 ? wrote : 0;

@@ -4,12 +4,16 @@
 #include <sys/socket.h>
 
 #include "base/memory.h"
+#include "pair/pair.h"
 #include "stream/stream.h"
 
 /* -- sending ----------------------------------------------------------------------------------- */
 
+/* When the peer ended, our end and the FIN that follows at once are one packet. Not otherwise: with
+ * bytes of the peer's unread a socket is reset, and what it held back is lost. */
 static int do_send(sp_stream_t *stream, const void *bytes, size_t n) {
-  return sp__transport_send(stream->io, bytes, n);
+  bool is_last = stream->in_ended && stream->ending && stream->pair->ended;
+  return sp__transport_send(stream->io, bytes, n, is_last);
 }
 
 static void on_landed(void *owner, int status) {
@@ -64,7 +68,7 @@ static void on_shutdown(uv_shutdown_t *request, int status) {
 
 /* What cannot be shut down is just closed. */
 static bool shut_down(sp_stream_t *stream) {
-  uv_shutdown_t *request = sp__alloc(sizeof *request);
+  uv_shutdown_t *request = sp__transport_shut(stream->io) ? NULL : sp__alloc(sizeof *request);
   if (!request)
     return false;
   request->data = stream;
@@ -82,4 +86,4 @@ static void do_close(sp_stream_t *stream) {
   uv_close((uv_handle_t *)stream->io, on_closed);
 }
 
-const sp__transport_t sp__transport_uv = {do_send, await_room, do_read, shut_down, do_close};
+const sp__transport_t sp__transport_uv = {do_send, await_room, do_read, shut_down, do_close, true};

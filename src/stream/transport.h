@@ -19,6 +19,7 @@ typedef struct sp__transport {
   int (*read)(sp_stream_t *stream, bool on); /* starts or stops; then sp__stream_input */
   bool (*shut_down)(sp_stream_t *stream);    /* true: sp__stream_shut_down follows; false: done */
   void (*close)(sp_stream_t *stream);        /* then sp__stream_closed, never at once */
+  bool close_ends;                           /* closing it shuts it down, too */
 } sp__transport_t;
 
 extern const sp__transport_t sp__transport_uv, sp__transport_own;
