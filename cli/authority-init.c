@@ -1,10 +1,13 @@
 /* securepair authority init */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "authority.h"
 
@@ -20,36 +23,45 @@ static const cli_help_t help = {
     "  securepair authority init --folder root --subordinates 1 --passphrase-file secret\n"
     "  securepair authority init --below root --parent-passphrase-file secret\n"};
 
-typedef struct options {
-  const char *folder, *subject, *passphrase_file, *below, *parent_passphrase_file;
-  const char **permitted, **excluded;
-  int days, subordinates;
-} options_t;
+/* One that is being made. */
+typedef struct making {
+  const cli_authority_spec_t *spec;
+  const char *made[4]; /* names of its files */
+  size_t count;
+} making_t;
 
 /* -- its files --------------------------------------------------------------------------------- */
 
-static int save(const options_t *options, const char *name, const char *text, mode_t mode) {
+static int save(making_t *making, const char *name, const char *text, mode_t mode) {
   char path[PATH_MAX];
-  return cli_authority_path(path, sizeof path, options->folder, name)
-             ? cli_write(path, text, mode, false)
-             : CLI_FAILED;
+  if (!cli_authority_path(path, sizeof path, making->spec->folder, name) ||
+      cli_write(path, text, mode, false))
+    return CLI_FAILED;
+  making->made[making->count++] = name;
+  return CLI_OK;
 }
 
-static int save_key(const sp_key_t *key, const options_t *options) {
-  char room[CLI_PASSPHRASE_SIZE] = "", *pem;
+static int save_key(making_t *making, const sp_key_t *key) {
+  const cli_authority_spec_t *spec = making->spec;
+  char *pem;
   sp_error_t why;
-  if (options->passphrase_file && cli_passphrase_file(room, options->passphrase_file))
-    return CLI_FAILED;
-  int status = sp_key_pem(key, options->passphrase_file ? room : NULL, &pem, &why);
-  explicit_bzero(room, sizeof room);
-  if (status < 0)
+  if (sp_key_pem(key, spec->passphrase, &pem, &why) < 0)
     return cli_fail_with(&why);
-  status = save(options, options->below ? "intermediate-key.pem" : "root-key.pem", pem, CLI_SECRET);
+  int status = save(making, spec->below ? "intermediate-key.pem" : "root-key.pem", pem, CLI_SECRET);
   sp_pem_release(pem);
   return status;
 }
 
-static sp_certificate_spec_t spec_of(const options_t *options) {
+/* What was made and leads to nothing is taken away again. */
+static void undo(const making_t *making) {
+  char path[PATH_MAX];
+  for (size_t i = 0; i < making->count; i++)
+    if (cli_authority_path(path, sizeof path, making->spec->folder, making->made[i]))
+      (void)unlink(path);
+  (void)rmdir(making->spec->folder); /* unless it is not empty */
+}
+
+static sp_certificate_spec_t spec_of(const cli_authority_spec_t *options) {
   int64_t end = options->days ? (int64_t)time(NULL) + options->days * (int64_t)86400 : 0;
   const char *subject =
       options->below ? "CN=intermediate authority of my own" : "CN=authority of my own";
@@ -61,104 +73,163 @@ static sp_certificate_spec_t spec_of(const options_t *options) {
 
 /* -- a root ------------------------------------------------------------------------------------ */
 
-static int make_root(const sp_key_t *key, const options_t *options) {
+static int make_root(making_t *making, const sp_key_t *key) {
   sp_certificate_t *root;
-  sp_certificate_spec_t spec = spec_of(options);
+  sp_certificate_spec_t spec = spec_of(making->spec);
   sp_error_t why;
   if (sp_certificate_make(&root, key, &why, &spec) < 0)
     return cli_fail_with(&why);
-  int status = save(options, "root.pem", sp_certificate_pem(root), CLI_PUBLIC);
-  if (!status)
-    printf("%s/root.pem is the root: give it to those who are to trust what you sign.\n%s\n",
-           options->folder, sp_certificate_fingerprint(root, SP_SHA256));
+  int status = save(making, "root.pem", sp_certificate_pem(root), CLI_PUBLIC);
   sp_certificate_release(root);
   return status;
 }
 
 /* -- an intermediate one ----------------------------------------------------------------------- */
 
-static int save_intermediate(const cli_authority_t *parent, const sp_certificate_t *certificate,
-                             const options_t *options) {
+static int save_intermediate(making_t *making, const cli_authority_t *parent,
+                             const sp_certificate_t *certificate) {
   const sp_certificate_t *more = parent->is_intermediate ? parent->certificate : NULL;
   char *text = cli_authority_join(certificate, more);
-  int status = text ? save(options, "intermediate.pem", text, CLI_PUBLIC) : CLI_FAILED;
+  int status = text ? save(making, "intermediate.pem", text, CLI_PUBLIC) : CLI_FAILED;
   free(text);
-  return status ? status : save(options, "root.pem", sp_certificate_pem(parent->root), CLI_PUBLIC);
+  return status ? status : save(making, "root.pem", sp_certificate_pem(parent->root), CLI_PUBLIC);
 }
 
-static int sign(cli_authority_t *parent, const sp_request_t *request, const options_t *options) {
+static int sign(making_t *making, cli_authority_t *parent, const sp_request_t *request) {
   sp_certificate_t *certificate;
-  sp_certificate_spec_t spec = spec_of(options);
+  sp_certificate_spec_t spec = spec_of(making->spec);
   sp_error_t why;
   if (sp_certificate_sign(&certificate, request, parent->certificate, parent->key, &why, &spec) < 0)
     return cli_fail_with(&why);
   int status = cli_authority_record(parent, certificate);
   if (!status)
-    status = save_intermediate(parent, certificate, options);
-  if (!status)
-    printf("%s/root.pem is the root, of which this authority is an intermediate one.\n",
-           options->folder);
+    status = save_intermediate(making, parent, certificate);
   sp_certificate_release(certificate);
   return status;
 }
 
-static int make_intermediate(const sp_key_t *key, const options_t *options) {
+static int make_intermediate(making_t *making, const sp_key_t *key) {
   cli_authority_t parent;
   sp_request_t *request;
-  sp_certificate_spec_t spec = spec_of(options);
+  sp_certificate_spec_t spec = spec_of(making->spec);
   sp_error_t why;
   if (sp_request_make(&request, key, &why, &spec) < 0)
     return cli_fail_with(&why);
-  int status = cli_authority_open(&parent, options->below, options->parent_passphrase_file);
+  int status =
+      cli_authority_open(&parent, making->spec->below, making->spec->parent_passphrase_file);
   if (!status) {
-    status = sign(&parent, request, options);
+    status = sign(making, &parent, request);
     cli_authority_close(&parent);
   }
   sp_request_release(request);
   return status;
 }
 
-static int make_all(const options_t *options) {
+/* The database comes last: without it there is no authority yet. */
+static int make_all(making_t *making) {
+  cli_ledger_t *ledger;
   sp_key_t *key;
   sp_error_t why;
   if (sp_key_make(&key, SP_KEY_P256, 0, &why) < 0)
     return cli_fail_with(&why);
-  int status = save_key(key, options);
+  int status = save_key(making, key);
   if (!status)
-    status = options->below ? make_intermediate(key, options) : make_root(key, options);
+    status = making->spec->below ? make_intermediate(making, key) : make_root(making, key);
   sp_key_release(key);
-  return status;
-}
-
-/* -- the folder -------------------------------------------------------------------------------- */
-
-static int check(const options_t *options) {
-  if (options->days < 0 || options->days > 36500)
-    return cli_fail("--days %d: 1 to 36500 are possible", options->days);
-  if (options->subordinates < 0 || options->subordinates > 10)
-    return cli_fail("--subordinates %d: 0 to 10 are possible", options->subordinates);
-  return CLI_OK;
-}
-
-/* The database comes last: without it there is no authority yet, and init can be tried again after
- * what is in the way was removed. */
-static int init(const options_t *options) {
-  cli_ledger_t *ledger;
-  int status = check(options);
   if (status)
     return status;
-  if (mkdir(options->folder, 0700) != 0 && errno != EEXIST)
-    return cli_fail("cannot make the folder %s: %s", options->folder, strerror(errno));
-  status = make_all(options);
-  if (!status)
-    status = cli_ledger_open(&ledger, options->folder, true);
+  making->made[making->count++] = "authority.db";
+  status = cli_ledger_open(&ledger, making->spec->folder, true);
   if (!status)
     cli_ledger_close(ledger);
   return status;
 }
 
+/* -- the folder -------------------------------------------------------------------------------- */
+
+static int check(const cli_authority_spec_t *spec) {
+  if (spec->days < 0 || spec->days > 36500)
+    return cli_fail("--days %d: 1 to 36500 are possible", spec->days);
+  if (spec->subordinates < 0 || spec->subordinates > 10)
+    return cli_fail("--subordinates %d: 0 to 10 are possible", spec->subordinates);
+  return CLI_OK;
+}
+
+/* The folder, for us alone until it is closed, or we are gone. Below 0: told. */
+static int lock_folder(const char *folder) {
+  if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+    return cli_fail("cannot make the folder %s: %s", folder, strerror(errno)), -1;
+  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || flock(fd, LOCK_EX) < 0)
+    (void)cli_fail("cannot open the folder %s: %s", folder, strerror(errno));
+  return fd;
+}
+
+static bool has_file(const cli_authority_spec_t *spec, const char *name, bool remove) {
+  char path[PATH_MAX];
+  if (!cli_authority_path(path, sizeof path, spec->folder, name))
+    return true;
+  return access(path, F_OK) == 0 && !(remove && unlink(path) == 0);
+}
+
+/* Files without a database are what a call left that was killed, or somebody else's. */
+static int check_rest(const cli_authority_spec_t *spec) {
+  static const char *const names[] = {"root-key.pem", "root.pem", "intermediate-key.pem",
+                                      "intermediate.pem"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (has_file(spec, names[i], spec->is_own))
+      return cli_fail("%s has a file %s but no authority.db: an init that was interrupted, or "
+                      "something else; move it away and try again",
+                      spec->folder, names[i]);
+  return CLI_OK;
+}
+
+int cli_authority_make(const cli_authority_spec_t *spec) {
+  making_t making = {.spec = spec, .count = 0};
+  int status = check(spec), fd = status ? -1 : lock_folder(spec->folder);
+  if (fd < 0)
+    return CLI_FAILED;
+  bool there = has_file(spec, "authority.db", false);
+  if (there && !spec->is_own)
+    status = cli_fail("%s: there is an authority in it already", spec->folder);
+  if (!there)
+    status = check_rest(spec);
+  if (!there && !status && (status = make_all(&making)))
+    undo(&making);
+  close(fd);
+  return status;
+}
+
+static int tell(const cli_authority_spec_t *spec) {
+  char path[PATH_MAX];
+  sp_certificate_t *root;
+  sp_error_t why;
+  if (!cli_authority_path(path, sizeof path, spec->folder, "root.pem"))
+    return CLI_FAILED;
+  if (sp_certificate_read_file(&root, path, &why) < 0)
+    return cli_fail_with(&why);
+  if (spec->below)
+    printf("%s is the root, of which this authority is an intermediate one.\n", path);
+  else
+    printf("%s is the root: give it to those who are to trust what you sign.\n", path);
+  printf("%s\n", sp_certificate_fingerprint(root, SP_SHA256));
+  sp_certificate_release(root);
+  return CLI_OK;
+}
+
+static int init(cli_authority_spec_t *spec, const char *passphrase_file, bool ask) {
+  char room[CLI_PASSPHRASE_SIZE];
+  int status = cli_passphrase_new(room, &spec->passphrase, passphrase_file, ask);
+  if (!status)
+    status = cli_authority_make(spec);
+  explicit_bzero(room, sizeof room);
+  return status ? status : tell(spec);
+}
+
 int cli_authority_init(int argc, const char **argv) {
-  options_t o = {.folder = CLI_FOLDER};
+  cli_authority_spec_t o = {.folder = CLI_FOLDER};
+  const char *passphrase_file = NULL;
+  int ask = 0;
   cli_arguments_t arguments;
   struct poptOption table[] = {
       CLI_FOLDER_OPTION(o.folder),
@@ -171,8 +242,9 @@ int cli_authority_init(int argc, const char **argv) {
       {"subordinates", 0, POPT_ARG_INT, &o.subordinates, 0,
        "how many authorities may stand below it (default 0)", "N"},
       {"days", 'd', POPT_ARG_INT, &o.days, 0, "how long it is valid (default ten years)", "N"},
-      {"passphrase-file", 0, POPT_ARG_STRING, &o.passphrase_file, 0,
+      {"passphrase-file", 0, POPT_ARG_STRING, &passphrase_file, 0,
        "encrypt the key with the first line of FILE", "FILE"},
+      {"ask-passphrase", 0, POPT_ARG_NONE, &ask, 0, "encrypt it with what you type", NULL},
       {"below", 0, POPT_ARG_STRING, &o.below, 0, "an intermediate one, signed by that in FOLDER",
        "FOLDER"},
       {"parent-passphrase-file", 0, POPT_ARG_STRING, &o.parent_passphrase_file, 0,
@@ -181,7 +253,7 @@ int cli_authority_init(int argc, const char **argv) {
   int parsed = cli_parse(&arguments, &help, table, 0, 0, argc, argv);
   if (parsed)
     return parsed - 1;
-  int status = init(&o);
+  int status = init(&o, passphrase_file, ask != 0);
   cli_parsed(&arguments);
   return status;
 }

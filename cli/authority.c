@@ -7,17 +7,14 @@
 #include <time.h>
 #include <unistd.h>
 
-static const struct {
-  const char *name, *summary;
-  cli_run_t run;
-} words[] = {
-    {"init", "make a root, its key and the database", cli_authority_init},
-    {"sign", "sign a request", cli_authority_sign},
-    {"revoke", "declare a certificate invalid", cli_authority_revoke},
-    {"crl", "make the list of revoked certificates", cli_authority_crl},
-    {"list", "show what was signed", cli_authority_list},
+const cli_command_t cli_authority_words[] = {
+    {"init", "make a root, its key and the database", cli_authority_init, NULL},
+    {"sign", "sign a request", cli_authority_sign, NULL},
+    {"revoke", "declare a certificate invalid", cli_authority_revoke, NULL},
+    {"crl", "make the list of revoked certificates", cli_authority_crl, NULL},
+    {"list", "show what was signed", cli_authority_list, NULL},
+    {NULL, NULL, NULL, NULL},
 };
-enum { COUNT = sizeof words / sizeof *words };
 
 static void help(FILE *to) {
   fputs(
@@ -30,8 +27,8 @@ static void help(FILE *to) {
       "  securepair authority revoke server-cert.pem && securepair authority crl --out crl.pem\n\n"
       "Usage: securepair authority WORD [OPTION...]\n\n",
       to);
-  for (size_t i = 0; i < COUNT; i++)
-    fprintf(to, "  %-10s%s\n", words[i].name, words[i].summary);
+  for (const cli_command_t *word = cli_authority_words; word->name; word++)
+    fprintf(to, "  %-10s%s\n", word->name, word->summary);
   fputs("\n\"securepair authority WORD --help\" explains one of them.\n", to);
 }
 
@@ -44,9 +41,9 @@ int cli_authority(int argc, const char **argv) {
     help(stdout);
     return CLI_OK;
   }
-  for (size_t i = 0; i < COUNT; i++)
-    if (!strcmp(words[i].name, argv[1]))
-      return words[i].run(argc - 1, argv + 1);
+  const cli_command_t *word = cli_command_find(cli_authority_words, argv[1]);
+  if (word)
+    return word->run(argc - 1, argv + 1);
   (void)cli_fail("authority knows init, sign, revoke, crl and list, not \"%s\"", argv[1]);
   return CLI_USAGE;
 }

@@ -48,6 +48,19 @@ typedef struct cli_authority {
   bool is_intermediate;
 } cli_authority_t;
 
+typedef struct cli_authority_spec {
+  const char *folder, *subject, *passphrase;  /* NULL: the key is not encrypted */
+  const char *below, *parent_passphrase_file; /* an intermediate one, signed by that in `below` */
+  const char **permitted, **excluded;
+  int days, subordinates;
+  bool is_own; /* nobody else uses the folder: one that is there already is fine, the rest of one
+                  that was never finished is removed */
+} cli_authority_spec_t;
+
+/* Makes one: as a whole or not at all, unless it is killed. Two that make one in the same folder
+ * wait for each other. */
+int cli_authority_make(const cli_authority_spec_t *spec);
+
 /* Puts a certificate on record: what was given out and is not on record could never be revoked. */
 int cli_authority_record(cli_authority_t *authority, const sp_certificate_t *certificate);
 

@@ -25,6 +25,20 @@ int cli_authority(int argc, const char **argv);
 int cli_connect(int argc, const char **argv);
 int cli_serve(int argc, const char **argv);
 int cli_show(int argc, const char **argv);
+int cli_localhost(int argc, const char **argv);
+int cli_completion(int argc, const char **argv);
+
+typedef struct cli_command {
+  const char *name, *summary; /* a list of these ends with one that has no name */
+  cli_run_t run;
+  const struct cli_command *words; /* what the command takes as its first argument; or NULL */
+} cli_command_t;
+
+extern const cli_command_t cli_commands[];        /* main.c */
+extern const cli_command_t cli_authority_words[]; /* authority.c */
+
+/* NULL: there is none of that name. */
+const cli_command_t *cli_command_find(const cli_command_t *commands, const char *name);
 
 /* -- parse.c: the command line ----------------------------------------------------------------- */
 
@@ -51,12 +65,22 @@ int cli_parse(cli_arguments_t *arguments, const cli_help_t *help, struct poptOpt
               int least, int most, int argc, const char **argv);
 void cli_parsed(cli_arguments_t *arguments);
 
+/* Until it is called with NULL, cli_parse reads nothing but shows `watch` what it would have read:
+ * so a command's options are known without running it. */
+typedef void (*cli_watch_t)(const cli_help_t *help, const struct poptOption *table, void *data);
+void cli_parse_watch(cli_watch_t watch, void *data);
+
 /* -- say.c: to people -------------------------------------------------------------------------- */
 
 /* "securepair: ..." on standard error. Answer CLI_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_fail_with(const sp_error_t *why);
 void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Writes a text that others made, or a copy of it to free (NULL: no memory): what is no printable
+ * character, or would turn the direction of writing, comes out as \xHH; a very long one is cut. */
+void cli_put_text(FILE *to, const char *text);
+char *cli_safe_text(const char *text);
 
 typedef enum cli_tone { CLI_GOOD, CLI_BAD, CLI_DIM, CLI_BOLD } cli_tone_t;
 
@@ -69,6 +93,14 @@ const char *cli_plain(FILE *to);
 const char *cli_span(char room[40], int64_t when);
 const char *cli_date(char room[40], int64_t when);
 
+/* -- progress.c: while something takes seconds ---------------------------------------------------
+ */
+
+/* "WHAT ..." on standard error, if that is a terminal, and a dot each second until the end. They do
+ * not nest; an end without a beginning is fine. */
+void cli_progress_begin(const char *what);
+void cli_progress_end(void);
+
 /* -- file.c ------------------------------------------------------------------------------------ */
 
 enum { CLI_SECRET = 0600, CLI_PUBLIC = 0644 };
@@ -76,6 +108,9 @@ enum { CLI_SECRET = 0600, CLI_PUBLIC = 0644 };
 /* Writes a text as a whole or not at all; to standard output when path is NULL or "-". Without
  * `force` nothing is written over. Answers an exit status. */
 int cli_write(const char *path, const char *text, mode_t mode, bool force);
+
+/* From here on a file that may not grow (RLIMIT_FSIZE) is an error like a full disk, no end. */
+void cli_survive_limits(void);
 
 /* Whether it could be written: asked before something slow is made. Answers an exit status. */
 int cli_can_write(const char *path, bool force);
@@ -89,11 +124,16 @@ void cli_drop(char *bytes, size_t n); /* wipes and frees */
 
 #define CLI_PASSPHRASE_SIZE 1026
 
-/* The first line of a file into room. Answers an exit status. */
+/* The first line of a file into room ("-": of standard input; /dev/fd/N: of a descriptor). Answers
+ * an exit status. */
 int cli_passphrase_file(char room[CLI_PASSPHRASE_SIZE], const char *path);
 
-/* One line from the terminal, which does not show it: the passphrase of `path`. False: there is no
- * terminal, or nothing came. */
+/* A passphrase for what is about to be made: of the file, or (`ask`) asked for at the terminal,
+ * twice. *passphrase is `room`, or NULL where none is wanted. Answers an exit status. */
+int cli_passphrase_new(char room[CLI_PASSPHRASE_SIZE], const char **passphrase, const char *path,
+                       bool ask);
+
+/* Asks for the passphrase of a file at the terminal. False: there is none, or nothing was typed. */
 bool cli_ask_passphrase(char room[CLI_PASSPHRASE_SIZE], const char *path);
 
 /* A key should be its owner's only. */

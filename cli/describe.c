@@ -1,26 +1,17 @@
 #include "describe.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 #include <time.h>
 
 #include <openssl/x509v3.h>
 
+#include "judge.h"
+
 #define DAY 86400
-#define BROWSERS_MOST 398 /* days; CA/Browser Forum, until 2026-03: browsers refuse longer ones */
-#define SOON 14           /* days before the end when it is worth a word */
 
 static void set(json_t *object, const char *name, const char *text) {
   if (text)
-    json_object_set_new(object, name, json_string(text));
-}
-
-__attribute__((format(printf, 2, 3))) static void problem(json_t *object, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  json_array_append_new(json_object_get(object, "problems"), json_vsprintf(format, arguments));
-  va_end(arguments);
+    json_object_set_new(object, name, cli_json_text(text));
 }
 
 static void set_time(json_t *object, const char *name, int64_t when) {
@@ -37,67 +28,22 @@ static void set_key(json_t *object, const char *type, int bits, const char *curv
   set(key, "curve", curve);
   json_object_set_new(key, "bits", json_integer(bits));
   json_object_set_new(object, "key", key);
-  bool rsa = !strncmp(type, "RSA", 3);
-  if (rsa && bits < 2048)
-    problem(object, "An RSA key of %d bits is refused by every client of today: make a new one.",
-            bits);
-  else if (!strcmp(type, "EC") && bits < 256)
-    problem(object, "An EC key of %d bits is too short: make a P-256 key.", bits);
-  else if (!strcmp(type, "DSA"))
-    problem(object, "DSA keys are not used by TLS any more: make an EC key.");
 }
 
 static void set_names(json_t *object, const sp_name_t *names, size_t count) {
   json_t *list = json_array();
   for (size_t i = 0; i < count; i++)
-    json_array_append_new(list, json_string(names[i].value));
+    json_array_append_new(list, cli_json_text(names[i].value));
   json_object_set_new(object, "names", list);
 }
 
 /* -- certificates ------------------------------------------------------------------------------ */
-
-static void judge_dates(json_t *object, int64_t from, int64_t to) {
-  int64_t now = (int64_t)time(NULL);
-  char room[40];
-  json_object_set_new(object, "days_left", json_integer((to - now) / DAY));
-  if (to < now)
-    problem(object, "It expired %s: renew it.", cli_span(room, to));
-  else if (from > now)
-    problem(object, "It is not valid yet, only %s: is this machine's clock right?",
-            cli_span(room, from));
-  else if (to - now < SOON * DAY)
-    problem(object, "It expires %s: renew it soon.", cli_span(room, to));
-}
-
-static void judge_signature(json_t *object, const sp_certificate_t *certificate) {
-  const char *signature = sp_certificate_signature(certificate);
-  bool weak = strcasestr(signature, "md5") || strcasestr(signature, "sha1");
-  if (weak && !sp_certificate_is_self_signed(certificate))
-    problem(object, "It is signed with %s, which clients refuse: have it signed anew.", signature);
-}
 
 static bool has(const char *const *list, size_t count, const char *what) {
   for (size_t i = 0; list && i < count; i++)
     if (!strcmp(list[i], what))
       return true;
   return false;
-}
-
-static void judge_leaf(json_t *object, const sp_certificate_t *certificate) {
-  size_t names, count;
-  (void)sp_certificate_names(certificate, &names);
-  const char *const *usages = sp_certificate_extended_usages(certificate, &count);
-  bool server = !usages || has(usages, count, "serverAuth");
-  int64_t days =
-      (sp_certificate_valid_to(certificate) - sp_certificate_valid_from(certificate)) / DAY;
-  if (server && !names)
-    problem(object, "It names no host as a subject alternative name: browsers and Node refuse it, "
-                    "whatever its subject says.");
-  if (server && days > BROWSERS_MOST && !sp_certificate_is_self_signed(certificate))
-    problem(object,
-            "It is valid for %" PRId64 " days; browsers refuse more than %d from public "
-            "authorities.",
-            days, BROWSERS_MOST);
 }
 
 static const char *purpose_of(const sp_certificate_t *certificate) {
@@ -129,10 +75,7 @@ static void describe_certificate(json_t *object, const sp_certificate_t *certifi
   set(object, "signature", sp_certificate_signature(certificate));
   set(object, "serial", sp_certificate_serial(certificate));
   set(object, "sha256", sp_certificate_fingerprint(certificate, SP_SHA256));
-  judge_dates(object, from, to);
-  judge_signature(object, certificate);
-  if (!sp_certificate_is_authority(certificate))
-    judge_leaf(object, certificate);
+  json_object_set_new(object, "days_left", json_integer((to - (int64_t)time(NULL)) / DAY));
 }
 
 /* -- the others -------------------------------------------------------------------------------- */
@@ -151,13 +94,6 @@ static void describe_request(json_t *object, const sp_request_t *request) {
   set(object, "subject", sp_request_subject(request));
   set_key(object, sp_request_key_type(request), sp_request_key_bits(request), NULL);
   set(object, "public_sha256", sp_request_key_fingerprint(request));
-  if (!count)
-    problem(object, "It asks for no names: a server's certificate made of it would be refused.");
-}
-
-static int64_t seconds_of(const ASN1_TIME *when) {
-  struct tm tm;
-  return when && ASN1_TIME_to_tm(when, &tm) ? (int64_t)timegm(&tm) : 0;
 }
 
 /* The issuer on one line, read by way of a certificate that never was. */
@@ -175,27 +111,28 @@ static void set_list_issuer(json_t *object, const X509_CRL *list) {
 }
 
 static void describe_list(json_t *object, X509_CRL *list) {
-  int64_t from = seconds_of(X509_CRL_get0_lastUpdate(list));
-  int64_t to = seconds_of(X509_CRL_get0_nextUpdate(list));
-  char room[40];
+  int64_t to = cli_seconds_of(X509_CRL_get0_nextUpdate(list));
   set(object, "kind", "revocation list");
   set_list_issuer(object, list);
   int count = sk_X509_REVOKED_num(X509_CRL_get_REVOKED(list));
   json_object_set_new(object, "revoked", json_integer(count > 0 ? count : 0));
-  set_time(object, "valid_from", from);
+  set_time(object, "valid_from", cli_seconds_of(X509_CRL_get0_lastUpdate(list)));
   if (to)
     set_time(object, "valid_to", to);
-  if (to && to < (int64_t)time(NULL))
-    problem(object,
-            "It ended %s: clients that check it refuse every certificate of this issuer "
-            "until there is a new one.",
-            cli_span(room, to));
 }
 
-json_t *cli_describe(const cli_item_t *item) {
-  json_t *object = json_object(), *problems = json_array();
-  set(object, "file", item->file);
-  json_object_set(object, "problems", problems);
+static void describe_unknown(json_t *object, const char *label) {
+  set(object, "kind", "something else");
+  set(object, "label", label);
+  if (strstr(label, "PARAMETERS"))
+    set(object, "note", "a key has its own parameters: nobody needs these beside it");
+  else if (strstr(label, "PUBLIC KEY"))
+    set(object, "note", "a public key alone: a server takes a certificate and its private key");
+  else if (!strcmp(label, "PKCS7") || !strcmp(label, "CMS"))
+    set(object, "note", "a bundle: \"openssl pkcs7 -print_certs -in FILE\" unpacks it");
+}
+
+static void describe(json_t *object, const cli_item_t *item) {
   switch (item->kind) {
   case CLI_KEY:
     describe_key(object, item->key);
@@ -210,11 +147,40 @@ json_t *cli_describe(const cli_item_t *item) {
     describe_list(object, item->list);
     break;
   case CLI_UNKNOWN:
-    set(object, "kind", "something else");
-    set(object, "label", item->label);
+    describe_unknown(object, item->label ? item->label : "");
     break;
   }
-  json_object_del(object, "problems"); /* to the end */
-  json_object_set_new(object, "problems", problems);
+}
+
+static json_t *judge(const cli_item_t *item) {
+  json_t *problems = json_array();
+  switch (item->kind) {
+  case CLI_KEY:
+    cli_judge_key(problems, sp_key_evp(item->key));
+    break;
+  case CLI_REQUEST:
+    cli_judge_request(problems, item->x509_req);
+    break;
+  case CLI_CERTIFICATE:
+    cli_judge_certificate(problems, item->certificate);
+    break;
+  case CLI_LIST:
+    cli_judge_list(problems, item->list);
+    break;
+  case CLI_UNKNOWN:
+    break;
+  }
+  return problems;
+}
+
+json_t *cli_describe(const cli_item_t *item) {
+  json_t *object = json_object();
+  set(object, "file", item->file);
+  if (item->line)
+    json_object_set_new(object, "line", json_integer((json_int_t)item->line));
+  describe(object, item);
+  if (item->kind == CLI_KEY)
+    json_object_set_new(object, "encrypted", json_boolean(item->encrypted));
+  json_object_set_new(object, "problems", judge(item));
   return object;
 }

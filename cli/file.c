@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -47,17 +48,6 @@ static int write_all(int fd, const char *text, size_t n) {
   return 0;
 }
 
-/* Without force by link, which fails where the name is taken, even since we looked. */
-static int put_in_place(const char *temporary, const char *path, bool force) {
-  if (force)
-    return rename(temporary, path);
-  if (link(temporary, path) == 0)
-    return unlink(temporary);
-  if (errno != EPERM && errno != EOPNOTSUPP && errno != EMLINK)
-    return -1;
-  return renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE);
-}
-
 static void sync_folder(const char *path) {
   char folder[PATH_MAX];
   (void)snprintf(folder, sizeof folder, "%s", path);
@@ -68,25 +58,99 @@ static void sync_folder(const char *path) {
   }
 }
 
-static int write_file(const char *path, const char *text, mode_t mode, bool force) {
-  char temporary[PATH_MAX];
-  int size = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid());
-  if (size < 0 || (size_t)size >= sizeof temporary)
-    return cli_fail("%.60s...: is too long for a path", path);
-  int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-  if (fd < 0)
-    return failed("write", path);
-  bool fine = write_all(fd, text, strlen(text)) == 0 && fchmod(fd, mode) == 0 && fsync(fd) == 0;
-  int number = errno;
-  fine = close(fd) == 0 && fine;
-  if (fine && put_in_place(temporary, path, force) == 0) {
-    sync_folder(path);
-    return CLI_OK;
+/* What is written until it takes its place: where the file system can do that it has no name, so
+ * that nothing is left of it whatever happens. */
+typedef struct draft {
+  const char *path;
+  char name[PATH_MAX]; /* "": none */
+  int fd;
+} draft_t;
+
+static int open_unnamed(const char *path, mode_t mode) {
+  char folder[PATH_MAX];
+  (void)snprintf(folder, sizeof folder, "%s", path);
+  int fd = open(dirname(folder), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+  char link[40];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  if (fd < 0 || access(link, F_OK) == 0)
+    return fd;
+  close(fd);
+  return -1; /* without /proc it could get no name later */
+}
+
+static int draft_open(draft_t *draft, const char *path, mode_t mode) {
+  draft->path = path;
+  int n = snprintf(draft->name, sizeof draft->name, "%s.%ld.tmp", path, (long)getpid());
+  if (n < 0 || (size_t)n >= sizeof draft->name) {
+    errno = ENAMETOOLONG;
+    return -1;
   }
-  number = fine ? errno : number;
-  (void)unlink(temporary);
+  draft->fd = open_unnamed(path, mode);
+  if (draft->fd >= 0)
+    *draft->name = '\0';
+  else
+    draft->fd = open(draft->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+  return draft->fd < 0 ? -1 : 0;
+}
+
+static int draft_link(const draft_t *draft, const char *to) {
+  char name[40];
+  if (*draft->name)
+    return link(draft->name, to);
+  snprintf(name, sizeof name, "/proc/self/fd/%d", draft->fd);
+  return linkat(AT_FDCWD, name, AT_FDCWD, to, AT_SYMLINK_FOLLOW);
+}
+
+/* A name that is taken, even since we looked, is an error. */
+static int draft_add(draft_t *draft) {
+  if (draft_link(draft, draft->path) == 0)
+    return 0;
+  if (!*draft->name || (errno != EPERM && errno != EOPNOTSUPP && errno != EMLINK))
+    return -1;
+  if (renameat2(AT_FDCWD, draft->name, AT_FDCWD, draft->path, RENAME_NOREPLACE) < 0)
+    return -1;
+  *draft->name = '\0';
+  return 0;
+}
+
+static int draft_replace(draft_t *draft) {
+  if (!*draft->name) { /* rename wants one */
+    char name[PATH_MAX];
+    (void)snprintf(name, sizeof name, "%s.%ld.tmp", draft->path, (long)getpid());
+    if (draft_link(draft, name) < 0)
+      return -1;
+    memcpy(draft->name, name, sizeof name);
+  }
+  if (rename(draft->name, draft->path) < 0)
+    return -1;
+  *draft->name = '\0';
+  return 0;
+}
+
+/* Keeps errno. */
+static void draft_close(draft_t *draft) {
+  int number = errno;
+  if (*draft->name)
+    (void)unlink(draft->name);
+  if (draft->fd >= 0)
+    close(draft->fd);
   errno = number;
-  return number == EEXIST ? exists(path) : failed("write", path);
+}
+
+void cli_survive_limits(void) { (void)signal(SIGXFSZ, SIG_IGN); }
+
+static int write_file(const char *path, const char *text, mode_t mode, bool force) {
+  draft_t draft;
+  cli_survive_limits();
+  if (draft_open(&draft, path, mode) < 0)
+    return failed("write", path);
+  bool fine = write_all(draft.fd, text, strlen(text)) == 0 && fchmod(draft.fd, mode) == 0 &&
+              fsync(draft.fd) == 0 && (force ? draft_replace(&draft) : draft_add(&draft)) == 0;
+  draft_close(&draft);
+  if (!fine)
+    return errno == EEXIST && !force ? exists(path) : failed("write", path);
+  sync_folder(path);
+  return CLI_OK;
 }
 
 int cli_write(const char *path, const char *text, mode_t mode, bool force) {

@@ -1,28 +1,28 @@
 #include "item.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/pkcs12.h>
 
 #define FILE_LIMIT ((size_t)16 << 20)
 
-/* What is being read. */
-typedef struct source {
-  cli_items_t *items;
-  const char *file, *passphrase; /* NULL: none was given */
-} source_t;
-
-static cli_item_t *add(const source_t *source, cli_kind_t kind) {
-  cli_items_t *items = source->items;
-  cli_item_t *all = realloc(items->all, (items->count + 1) * sizeof *all);
+static void *grow(void *all, size_t count, size_t size) {
+  if (count & (count - 1)) /* room is doubled when a power of two is reached */
+    return all;
+  all = realloc(all, (count ? 2 * count : 1) * size);
   if (!all)
-    abort(); /* a command that shows a file has nothing to save */
-  items->all = all;
-  all[items->count] = (cli_item_t){.kind = kind, .file = source->file, .key = NULL};
-  return all + items->count++;
+    abort(); /* a command that shows files has nothing to save */
+  return all;
+}
+
+static cli_item_t *add(const cli_source_t *source, cli_kind_t kind) {
+  cli_items_t *items = source->items;
+  items->all = grow(items->all, items->count, sizeof *items->all);
+  cli_item_t *item = items->all + items->count++;
+  *item = (cli_item_t){.kind = kind, .file = source->file, .line = source->line, .key = NULL};
+  return item;
 }
 
 static void free_item(cli_item_t *item) {
@@ -32,6 +32,7 @@ static void free_item(cli_item_t *item) {
     break;
   case CLI_REQUEST:
     sp_request_release(item->request);
+    X509_REQ_free(item->x509_req);
     break;
   case CLI_CERTIFICATE:
     sp_certificate_release(item->certificate);
@@ -48,35 +49,69 @@ static void free_item(cli_item_t *item) {
 void cli_items_free(cli_items_t *items) {
   for (size_t i = 0; i < items->count; i++)
     free_item(items->all + i);
+  for (size_t i = 0; i < items->file_count; i++)
+    free(items->files[i]);
+  free(items->files);
   free(items->all);
+  json_decref(items->problems);
   *items = (cli_items_t){.all = NULL};
 }
 
 /* -- one thing at a time ----------------------------------------------------------------------- */
 
-static int told(const source_t *source, const sp_error_t *why) {
-  return cli_fail("%s: %s", source->file, why->text);
+int cli_source_fail(const cli_source_t *source, const char *format, ...) {
+  va_list arguments;
+  char *text;
+  va_start(arguments, format);
+  if (vasprintf(&text, format, arguments) < 0)
+    text = NULL;
+  va_end(arguments);
+  if (source->line)
+    (void)cli_fail("%s, line %zu: %s", source->file, source->line, text ? text : "");
+  else
+    (void)cli_fail("%s: %s", source->file, text ? text : "");
+  free(text);
+  return CLI_FAILED;
 }
 
-static int add_key(const source_t *source, const char *bytes, size_t n) {
+/* The library's sentence without its first word, "key: ", for which we have the file. */
+static int told(const cli_source_t *source, const sp_error_t *why) {
+  const char *colon = strstr(why->text, ": ");
+  return cli_source_fail(source, "%s", colon ? colon + 2 : why->text);
+}
+
+int cli_add_key(const cli_source_t *source, const void *bytes, size_t n, bool encrypted) {
+  char room[CLI_PASSPHRASE_SIZE] = "";
   sp_key_t *key;
   sp_error_t why;
-  if (sp_key_read(&key, bytes, n, source->passphrase, &why) < 0)
+  int status = sp_key_read(&key, bytes, n, source->passphrase, &why);
+  bool asks = status == SP_EPASSPHRASE && !source->passphrase;
+  if (asks && cli_ask_passphrase(room, source->file))
+    status = sp_key_read(&key, bytes, n, room, &why);
+  else if (asks)
+    return cli_source_fail(source, "this private key is encrypted: give --passphrase-file");
+  explicit_bzero(room, sizeof room);
+  if (status < 0)
     return told(source, &why);
-  add(source, CLI_KEY)->key = key;
+  cli_item_t *item = add(source, CLI_KEY);
+  item->key = key;
+  item->encrypted = encrypted || asks;
   return CLI_OK;
 }
 
-static int add_request(const source_t *source, const char *bytes, size_t n) {
+int cli_add_request(const cli_source_t *source, const void *der, size_t n) {
   sp_request_t *request;
   sp_error_t why;
-  if (sp_request_read(&request, bytes, n, &why) < 0)
+  if (sp_request_read(&request, der, n, &why) < 0)
     return told(source, &why);
-  add(source, CLI_REQUEST)->request = request;
+  const unsigned char *at = der;
+  cli_item_t *item = add(source, CLI_REQUEST);
+  item->request = request;
+  item->x509_req = d2i_X509_REQ(NULL, &at, (long)n);
   return CLI_OK;
 }
 
-static int add_certificate(const source_t *source, const char *bytes, size_t n) {
+int cli_add_certificate(const cli_source_t *source, const void *bytes, size_t n) {
   sp_certificate_t *certificate;
   sp_error_t why;
   if (sp_certificate_read(&certificate, bytes, n, &why) < 0)
@@ -85,7 +120,7 @@ static int add_certificate(const source_t *source, const char *bytes, size_t n) 
   return CLI_OK;
 }
 
-static int add_x509(const source_t *source, X509 *x509) {
+int cli_add_x509(const cli_source_t *source, X509 *x509) {
   sp_certificate_t *certificate;
   sp_error_t why;
   if (sp_certificate_from_x509(&certificate, x509, &why) < 0)
@@ -94,120 +129,44 @@ static int add_x509(const source_t *source, X509 *x509) {
   return CLI_OK;
 }
 
-static int add_list(const source_t *source, const char *der, size_t n) {
-  const unsigned char *at = (const unsigned char *)der;
+int cli_add_list(const cli_source_t *source, const void *der, size_t n) {
+  const unsigned char *at = der;
   X509_CRL *list = d2i_X509_CRL(NULL, &at, (long)n);
   ERR_clear_error();
   if (!list)
-    return cli_fail("%s: a revocation list in it is damaged", source->file);
+    return cli_source_fail(source, "this revocation list is damaged");
   add(source, CLI_LIST)->list = list;
   return CLI_OK;
 }
 
-/* -- PEM --------------------------------------------------------------------------------------- */
-
-static bool ends_with(const char *label, const char *what) {
-  size_t n = strlen(label), m = strlen(what);
-  return n >= m && !strcmp(label + n - m, what);
-}
-
-static int add_block(const source_t *source, const char *text, size_t n, const char *label,
-                     const char *der, size_t der_size) {
-  if (ends_with(label, "PRIVATE KEY"))
-    return add_key(source, text, n);
-  if (ends_with(label, "CERTIFICATE REQUEST"))
-    return add_request(source, der, der_size);
-  if (ends_with(label, "CERTIFICATE"))
-    return add_certificate(source, text, n);
-  if (!strcmp(label, "X509 CRL"))
-    return add_list(source, der, der_size);
-  add(source, CLI_UNKNOWN)->label = strdup(label);
+int cli_add_unknown(const cli_source_t *source, const char *label) {
+  add(source, CLI_UNKNOWN)->label = cli_safe_text(label);
   return CLI_OK;
 }
 
-/* OpenSSL finds the blocks; where each one lies in the text, the markers tell. */
-static int read_blocks(const source_t *source, const char *text, size_t n) {
-  static const char begin[] = "-----BEGIN ", end[] = "-----END ";
-  const char *stop = text + n;
-  int status = CLI_OK;
-  while ((text = memmem(text, (size_t)(stop - text), begin, strlen(begin)))) {
-    const char *last = memmem(text, (size_t)(stop - text), end, strlen(end));
-    const char *line = last ? memchr(last, '\n', (size_t)(stop - last)) : NULL;
-    size_t size = (size_t)((line ? line + 1 : stop) - text);
-    char *label = NULL, *header = NULL;
-    unsigned char *der = NULL;
-    long der_size = 0;
-    BIO *bio = BIO_new_mem_buf(text, (int)size);
-    bool good = bio && PEM_read_bio(bio, &label, &header, &der, &der_size);
-    ERR_clear_error();
-    if (good)
-      status |= add_block(source, text, size, label, (const char *)der, (size_t)der_size);
-    else
-      status |=
-          cli_fail("%s: the block \"%.*s\" is damaged: was the text cut or changed?", source->file,
-                   (int)strcspn(text + strlen(begin), "-\r\n"), text + strlen(begin));
-    BIO_free(bio);
-    OPENSSL_free(label);
-    OPENSSL_free(header);
-    OPENSSL_clear_free(der, (size_t)der_size);
-    text += size;
-  }
-  return status;
-}
-
-/* -- DER and PKCS#12 --------------------------------------------------------------------------- */
-
-static int add_pfx_parts(const source_t *source, EVP_PKEY *key, X509 *leaf,
-                         const STACK_OF(X509) * chain) {
-  int status = CLI_OK;
-  uint8_t *der = NULL;
-  int n = key ? i2d_PrivateKey(key, &der) : 0;
-  if (n > 0)
-    status |= add_key(source, (const char *)der, (size_t)n);
-  OPENSSL_clear_free(der, n > 0 ? (size_t)n : 0);
-  if (leaf)
-    status |= add_x509(source, leaf);
-  for (int i = 0; i < sk_X509_num(chain); i++)
-    status |= add_x509(source, sk_X509_value(chain, i));
-  return status;
-}
-
-static int read_pfx(const source_t *source, PKCS12 *pfx) {
-  EVP_PKEY *key = NULL;
-  X509 *leaf = NULL;
-  STACK_OF(X509) *chain = NULL;
-  bool opened =
-      PKCS12_parse(pfx, source->passphrase ? source->passphrase : "", &key, &leaf, &chain);
-  ERR_clear_error();
-  int status = opened ? add_pfx_parts(source, key, leaf, chain)
-                      : cli_fail("%s: this PKCS#12 %s", source->file,
-                                 source->passphrase ? "does not open with that passphrase"
-                                                    : "is encrypted: give --passphrase-file");
-  EVP_PKEY_free(key);
-  X509_free(leaf);
-  sk_X509_pop_free(chain, X509_free);
-  return status;
-}
+/* -- DER --------------------------------------------------------------------------------------- */
 
 /* Neither of the others: a key, or nothing of ours. */
-static int read_last(const source_t *source, const char *bytes, size_t n) {
+static int read_last(const cli_source_t *source, const char *bytes, size_t n) {
   if (*bytes == 0x30)
-    return add_key(source, bytes, n);
-  return cli_fail("%s: holds no key, request, certificate or revocation list, in PEM or DER",
-                  source->file);
+    return cli_add_key(source, bytes, n, false);
+  if (n > 1 && (!memcmp(bytes, "\xff\xfe", 2) || !memcmp(bytes, "\xfe\xff", 2)))
+    return cli_source_fail(source, "this is UTF-16 text: save it as plain ASCII");
+  return cli_source_fail(source,
+                         "holds no key, request, certificate or revocation list, in PEM or DER");
 }
 
-static int read_binary(const source_t *source, const char *bytes, size_t n) {
+static int read_der(const cli_source_t *source, const char *bytes, size_t n) {
   const unsigned char *start = (const unsigned char *)bytes, *at = start;
   X509 *x509 = d2i_X509(NULL, &at, (long)n);
   PKCS12 *pfx = x509 ? NULL : d2i_PKCS12(NULL, (at = start, &at), (long)n);
   X509_REQ *request = x509 || pfx ? NULL : d2i_X509_REQ(NULL, (at = start, &at), (long)n);
   X509_CRL *list = x509 || pfx || request ? NULL : d2i_X509_CRL(NULL, (at = start, &at), (long)n);
   ERR_clear_error();
-  int status = x509      ? add_x509(source, x509)
-               : pfx     ? read_pfx(source, pfx)
-               : request ? add_request(source, bytes, n)
-               : list    ? add_list(source, bytes, n)
+  int status = x509      ? cli_add_certificate(source, bytes, n)
+               : pfx     ? cli_read_pfx(source, pfx)
+               : request ? cli_add_request(source, bytes, n)
+               : list    ? cli_add_list(source, bytes, n)
                          : read_last(source, bytes, n);
   X509_free(x509);
   PKCS12_free(pfx);
@@ -218,22 +177,38 @@ static int read_binary(const source_t *source, const char *bytes, size_t n) {
 
 /* -- a file ------------------------------------------------------------------------------------ */
 
-int cli_items_read(cli_items_t *items, const char *file, const char *passphrase_file) {
-  char room[CLI_PASSPHRASE_SIZE] = "", *bytes;
-  size_t n;
-  if (passphrase_file && cli_passphrase_file(room, passphrase_file))
-    return CLI_FAILED;
+static const char *keep_name(cli_items_t *items, const char *file) {
+  char *safe = cli_safe_text(strcmp(file, "-") ? file : "standard input");
+  if (!safe)
+    abort();
+  items->files = grow(items->files, items->file_count, sizeof *items->files);
+  return items->files[items->file_count++] = safe;
+}
+
+static void warn_if_open(const cli_items_t *items, size_t since, const char *file) {
+  bool has_key = false;
+  for (; since < items->count; since++)
+    has_key = has_key || items->all[since].kind == CLI_KEY;
+  if (has_key && cli_others_can_read(file))
+    cli_warn("%s: others can read this private key: chmod 600 %s", file, file);
+}
+
+int cli_items_read(cli_items_t *items, const char *file, const char *passphrase) {
+  char *bytes;
+  size_t n, since = items->count;
+  if (!items->problems)
+    items->problems = json_array();
   int status = cli_read(&bytes, &n, file, FILE_LIMIT);
   if (status)
     return status;
-  source_t source = {items, file, passphrase_file ? room : NULL};
+  cli_source_t source = {items, keep_name(items, file), 0, passphrase};
   if (!n)
-    status = cli_fail("%s: is empty", file);
+    status = cli_source_fail(&source, "is empty");
   else if (memmem(bytes, n, "-----BEGIN ", 11))
-    status = read_blocks(&source, bytes, n);
+    status = cli_read_pem(&source, bytes, n);
   else
-    status = read_binary(&source, bytes, n);
-  explicit_bzero(room, sizeof room);
+    status = read_der(&source, bytes, n);
   cli_drop(bytes, n);
+  warn_if_open(items, since, file);
   return status;
 }

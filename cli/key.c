@@ -1,6 +1,5 @@
 /* securepair key */
 #include <string.h>
-#include <unistd.h>
 
 #include "cli.h"
 
@@ -12,8 +11,10 @@ static const cli_help_t help = {
     "  securepair key --rsa 3072 --out server-key.pem\n"
     "  securepair key --ed25519 --passphrase-file secret.txt --out root-key.pem\n"};
 
+#define SLOW 4096 /* bits of RSA */
+
 typedef struct options {
-  int rsa, edwards, force;
+  int rsa, edwards, ask, force;
   const char *curve, *out, *passphrase_file;
 } options_t;
 
@@ -37,36 +38,43 @@ static int kind_of(sp_key_kind_t *kind, const options_t *options) {
   return cli_fail("--ec %s: this curve is not one of P-256, P-384, P-521", options->curve);
 }
 
-static int save(const sp_key_t *key, const options_t *options) {
-  char passphrase[CLI_PASSPHRASE_SIZE], *pem;
+static int save(const sp_key_t *key, const char *passphrase, const options_t *options) {
+  char *pem;
   sp_error_t why;
-  if (options->passphrase_file && cli_passphrase_file(passphrase, options->passphrase_file))
-    return CLI_FAILED;
-  int status = sp_key_pem(key, options->passphrase_file ? passphrase : NULL, &pem, &why);
-  explicit_bzero(passphrase, sizeof passphrase);
-  if (status < 0)
+  if (sp_key_pem(key, passphrase, &pem, &why) < 0)
     return cli_fail_with(&why);
-  status = cli_write(options->out, pem, CLI_SECRET, options->force);
+  int status = cli_write(options->out, pem, CLI_SECRET, options->force);
   sp_pem_release(pem);
   return status;
 }
 
-static int make(const options_t *options) {
-  sp_key_kind_t kind;
+static int make_and_save(sp_key_kind_t kind, const char *passphrase, const options_t *options) {
   sp_key_t *key;
   sp_error_t why;
+  if (options->rsa >= SLOW)
+    cli_progress_begin("Looking for two large primes");
+  int status = sp_key_make(&key, kind, options->rsa, &why);
+  cli_progress_end();
+  if (status < 0)
+    return cli_fail_with(&why);
+  status = save(key, passphrase, options);
+  sp_key_release(key);
+  return status;
+}
+
+/* What can be refused is refused before a key is made or a passphrase typed. */
+static int make(const options_t *options) {
+  char room[CLI_PASSPHRASE_SIZE];
+  const char *passphrase = NULL;
+  sp_key_kind_t kind;
   int status = kind_of(&kind, options);
   if (!status)
     status = cli_can_write(options->out, options->force);
-  if (status)
-    return status;
-  bool slow = options->rsa >= 4096 && isatty(STDERR_FILENO);
-  if (slow)
-    fprintf(stderr, "Looking for two large primes; this takes some seconds ...\n");
-  if (sp_key_make(&key, kind, options->rsa, &why) < 0)
-    return cli_fail_with(&why);
-  status = save(key, options);
-  sp_key_release(key);
+  if (!status)
+    status = cli_passphrase_new(room, &passphrase, options->passphrase_file, options->ask != 0);
+  if (!status)
+    status = make_and_save(kind, passphrase, options);
+  explicit_bzero(room, sizeof room);
   return status;
 }
 
@@ -80,6 +88,7 @@ int cli_key(int argc, const char **argv) {
       {"ed25519", 0, POPT_ARG_NONE, &o.edwards, 0, "an Ed25519 key", NULL},
       {"passphrase-file", 0, POPT_ARG_STRING, &o.passphrase_file, 0,
        "encrypt it with the first line of FILE", "FILE"},
+      {"ask-passphrase", 0, POPT_ARG_NONE, &o.ask, 0, "encrypt it with what you type", NULL},
       {"out", 'o', POPT_ARG_STRING, &o.out, 0, "where to write it", "FILE"},
       {"force", 'f', POPT_ARG_NONE, &o.force, 0, "write over a file that is there", NULL},
       POPT_TABLEEND};

@@ -65,6 +65,7 @@ static int open_db(cli_ledger_t *ledger, bool make) {
 int cli_ledger_open(cli_ledger_t **made, const char *folder, bool make) {
   cli_ledger_t *ledger = calloc(1, sizeof *ledger);
   *made = NULL;
+  cli_survive_limits();
   if (!ledger)
     return cli_fail("out of memory");
   int status = cli_authority_path(ledger->path, sizeof ledger->path, folder, "authority.db")

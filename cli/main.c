@@ -5,21 +5,20 @@
 
 #include "cli.h"
 
-typedef struct subcommand {
-  const char *name, *summary;
-  cli_run_t run;
-} subcommand_t;
-
-static const subcommand_t subcommands[] = {
-    {"key", "make a private key", cli_key},
-    {"request", "make a request for a certificate (CSR)", cli_request},
-    {"certificate", "make a certificate that a key signs for itself", cli_certificate},
-    {"authority", "an authority of your own: init, sign, revoke, crl, list", cli_authority},
-    {"connect", "connect, explain, and talk", cli_connect},
-    {"serve", "serve TLS: an echo, files, or a command for each client", cli_serve},
-    {"show", "say in plain words what is in a file, and what is wrong with it", cli_show},
+const cli_command_t cli_commands[] = {
+    {"key", "make a private key", cli_key, NULL},
+    {"request", "make a request for a certificate (CSR)", cli_request, NULL},
+    {"certificate", "make a certificate that a key signs for itself", cli_certificate, NULL},
+    {"authority", "an authority of your own: init, sign, revoke, crl, list", cli_authority,
+     cli_authority_words},
+    {"localhost", "a key and certificate for this machine, and how to trust them", cli_localhost,
+     NULL},
+    {"connect", "connect, explain, and talk", cli_connect, NULL},
+    {"serve", "serve TLS: an echo, files, or a command for each client", cli_serve, NULL},
+    {"show", "say in plain words what is in a file, and what is wrong with it", cli_show, NULL},
+    {"completion", "what makes a shell complete all this: bash, zsh, fish", cli_completion, NULL},
+    {NULL, NULL, NULL, NULL},
 };
-enum { COUNT = sizeof subcommands / sizeof *subcommands };
 
 static void help(FILE *to) {
   fputs("Examples\n"
@@ -29,16 +28,26 @@ static void help(FILE *to) {
         "Usage: securepair COMMAND [OPTION...]\n\n"
         "Commands\n",
         to);
-  for (size_t i = 0; i < COUNT; i++)
-    fprintf(to, "  %-14s%s\n", subcommands[i].name, subcommands[i].summary);
+  for (const cli_command_t *one = cli_commands; one->name; one++)
+    fprintf(to, "  %-14s%s\n", one->name, one->summary);
   fputs("\n\"securepair COMMAND --help\" explains one of them.\n", to);
 }
 
-static const subcommand_t *find(const char *name) {
-  for (size_t i = 0; i < COUNT; i++)
-    if (!strcmp(subcommands[i].name, name))
-      return subcommands + i;
+const cli_command_t *cli_command_find(const cli_command_t *commands, const char *name) {
+  for (; commands->name; commands++)
+    if (!strcmp(commands->name, name))
+      return commands;
   return NULL;
+}
+
+/* "help key" is "key --help", "help authority sign" is "authority sign --help". */
+static int help_on(const char *name, const char *word) {
+  const cli_command_t *command = cli_command_find(cli_commands, name);
+  const char *one[] = {name, "--help", NULL}, *two[] = {name, word, "--help", NULL};
+  if (command)
+    return word && command->words ? command->run(3, two) : command->run(2, one);
+  (void)cli_fail("there is no command \"%s\": \"securepair --help\" lists them", name);
+  return CLI_USAGE;
 }
 
 static bool is(const char *word, const char *one, const char *other) {
@@ -66,12 +75,11 @@ int main(int argc, char **argv) {
     help(stdout);
     return CLI_OK;
   }
-  if (!strcmp(argv[1], "help")) /* "help key" is "key --help" */
-    return find(argv[2]) ? find(argv[2])->run(2, (const char *[]){argv[2], "--help", NULL})
-                         : (cli_fail("there is no command \"%s\"", argv[2]), CLI_USAGE);
-  const subcommand_t *subcommand = find(argv[1]);
-  if (subcommand)
-    return subcommand->run(argc - 1, (const char **)argv + 1);
-  cli_fail("there is no command \"%s\": \"securepair --help\" lists them", argv[1]);
+  if (!strcmp(argv[1], "help"))
+    return help_on(argv[2], argc > 3 ? argv[3] : NULL);
+  const cli_command_t *command = cli_command_find(cli_commands, argv[1]);
+  if (command)
+    return command->run(argc - 1, (const char **)argv + 1);
+  (void)cli_fail("there is no command \"%s\": \"securepair --help\" lists them", argv[1]);
   return CLI_USAGE;
 }

@@ -43,6 +43,16 @@ static const char **defaults_of(const struct poptOption *table) {
   return defaults;
 }
 
+/* -- watching ---------------------------------------------------------------------------------- */
+
+static cli_watch_t watcher;
+static void *watcher_data;
+
+void cli_parse_watch(cli_watch_t watch, void *data) {
+  watcher = watch;
+  watcher_data = data;
+}
+
 /* -- parsing ----------------------------------------------------------------------------------- */
 
 static void show_help(poptContext context, const cli_help_t *help) {
@@ -66,6 +76,10 @@ int cli_parse(cli_arguments_t *arguments, const cli_help_t *help, struct poptOpt
   struct poptOption all[] = {{NULL, 0, POPT_ARG_INCLUDE_TABLE, table, 0, "Options", NULL},
                              {"help", 'h', POPT_ARG_NONE, &wants_help, 0, "show this", NULL},
                              POPT_TABLEEND};
+  if (watcher) {
+    watcher(help, table, watcher_data);
+    return CLI_OK + 1;
+  }
   argv[0] = "securepair"; /* popt's usage line begins with it */
   arguments->owned = NULL;
   arguments->owned_count = 0;

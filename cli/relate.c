@@ -5,14 +5,13 @@
 #include <openssl/x509v3.h>
 
 #include "describe.h"
+#include "judge.h"
 
-static void say(json_t *sentences, json_t *sentence) { json_array_append_new(sentences, sentence); }
-
-static const char *name_of(const sp_certificate_t *certificate) {
+const char *cli_name_of(const sp_certificate_t *certificate) {
   size_t count;
   const sp_name_t *names = sp_certificate_names(certificate, &count);
   const char *subject = sp_certificate_subject(certificate);
-  return *subject ? subject : count ? names[0].value : "(no name)";
+  return *subject ? subject : count ? names[0].value : "a certificate without a name";
 }
 
 /* -- keys -------------------------------------------------------------------------------------- */
@@ -24,7 +23,8 @@ static bool belongs(const cli_item_t *key, const cli_item_t *other) {
          !strcmp(sp_key_fingerprint(key->key), sp_request_key_fingerprint(other->request));
 }
 
-static void relate_key(json_t *sentences, const cli_items_t *items, const cli_item_t *key) {
+static void relate_key(json_t *sentences, json_t *problems, const cli_items_t *items,
+                       const cli_item_t *key) {
   size_t fits = 0, candidates = 0;
   for (size_t i = 0; i < items->count; i++) {
     const cli_item_t *other = items->all + i;
@@ -32,71 +32,114 @@ static void relate_key(json_t *sentences, const cli_items_t *items, const cli_it
     if (!belongs(key, other))
       continue;
     fits++;
-    say(sentences,
-        json_sprintf("The key in %s belongs to the %s in %s.", key->file,
-                     other->kind == CLI_REQUEST ? "request" : "certificate", other->file));
+    cli_sentence(sentences, "The key in %s belongs to the %s in %s.", key->file,
+                 other->kind == CLI_REQUEST ? "request" : "certificate", other->file);
   }
   if (candidates && !fits)
-    say(sentences, json_sprintf("The key in %s belongs to none of these certificates or requests.",
-                                key->file));
+    cli_problem(problems, "key-mismatch",
+                "Look for the other half; or make a request with this key and have it signed.",
+                "The key in %s belongs to none of these certificates or requests.", key->file);
 }
 
-/* -- chains ------------------------------------------------------------------------------------ */
-
-static bool signed_by(const sp_certificate_t *certificate, const sp_certificate_t *issuer) {
-  X509 *one = sp_certificate_x509(certificate), *other = sp_certificate_x509(issuer);
-  bool fits =
-      X509_check_issued(other, one) == X509_V_OK && X509_verify(one, X509_get0_pubkey(other)) == 1;
-  ERR_clear_error();
-  return fits;
+/* Who reads a file takes the first key in it. */
+static void judge_second_key(json_t *problems, const cli_items_t *items, const cli_item_t *key) {
+  for (const cli_item_t *one = items->all; one < key; one++)
+    if (one->kind == CLI_KEY && one->file == key->file) {
+      cli_problem(problems, "two-keys", "Keep one key in a file.",
+                  "There are several private keys in %s: programs take the first and do not see "
+                  "the others.",
+                  key->file);
+      return;
+    }
 }
 
-static const cli_item_t *issuer_of(const cli_items_t *items, const cli_item_t *item) {
-  for (size_t i = 0; i < items->count; i++)
-    if (items->all[i].kind == CLI_CERTIFICATE && items->all + i != item &&
-        signed_by(item->certificate, items->all[i].certificate))
-      return items->all + i;
-  return NULL;
+/* -- the same thing twice ---------------------------------------------------------------------- */
+
+static bool is_same(const cli_item_t *one, const cli_item_t *other) {
+  return other->kind == CLI_CERTIFICATE &&
+         !strcmp(sp_certificate_fingerprint(one->certificate, SP_SHA256),
+                 sp_certificate_fingerprint(other->certificate, SP_SHA256));
 }
 
-/* A server sends its own certificate first, and after each one its issuer (RFC 8446 4.4.2). */
-static void judge_order(json_t *sentences, const cli_item_t *item, const cli_item_t *issuer) {
-  if (strcmp(item->file, issuer->file) != 0 || issuer == item + 1)
+static void relate_twin(json_t *sentences, json_t *problems, const cli_items_t *items,
+                        const cli_item_t *item) {
+  const cli_item_t *twin = items->all;
+  while (twin < item && !is_same(item, twin))
+    twin++;
+  if (twin == item)
     return;
-  say(sentences,
-      json_sprintf("In %s the issuer %s does not come right after %s: put the server's certificate "
-                   "first, then its issuer, and so on.",
-                   item->file, name_of(issuer->certificate), name_of(item->certificate)));
+  if (twin->file == item->file)
+    cli_problem(problems, "duplicate", "Leave it there once.",
+                "%s is in %s twice: a server sends it twice, and some clients stumble over it.",
+                cli_name_of(item->certificate), item->file);
+  else
+    cli_sentence(sentences, "%s in %s is the same certificate as in %s.",
+                 cli_name_of(item->certificate), item->file, twin->file);
 }
 
-static void relate_certificate(json_t *sentences, const cli_items_t *items,
-                               const cli_item_t *item) {
-  if (sp_certificate_is_self_signed(item->certificate)) {
-    if (!sp_certificate_is_authority(item->certificate))
-      say(sentences, json_sprintf("%s is signed by itself: clients have to be told to trust it.",
-                                  name_of(item->certificate)));
-    return;
+/* -- revocation lists -------------------------------------------------------------------------- */
+
+static bool is_issuer(const cli_item_t *list, const cli_item_t *other) {
+  return other->kind == CLI_CERTIFICATE &&
+         !X509_NAME_cmp(X509_CRL_get_issuer(list->list),
+                        X509_get_subject_name(sp_certificate_x509(other->certificate)));
+}
+
+static void judge_list_signature(json_t *sentences, json_t *problems, const cli_items_t *items,
+                                 const cli_item_t *list) {
+  const cli_item_t *namesake = NULL;
+  for (size_t i = 0; i < items->count; i++) {
+    const cli_item_t *other = items->all + i;
+    if (!is_issuer(list, other))
+      continue;
+    namesake = other;
+    if (X509_CRL_verify(list->list, X509_get0_pubkey(sp_certificate_x509(other->certificate))) ==
+        1) {
+      cli_sentence(sentences, "The revocation list in %s is signed by %s.", list->file,
+                   cli_name_of(other->certificate));
+      return;
+    }
   }
-  const cli_item_t *issuer = issuer_of(items, item);
-  if (!issuer) {
-    say(sentences,
-        json_sprintf("The issuer of %s (%s) is not here: a server has to send it along, unless "
-                     "clients have it as a root.",
-                     name_of(item->certificate), sp_certificate_issuer(item->certificate)));
-    return;
-  }
-  say(sentences, json_sprintf("%s is signed by %s.", name_of(item->certificate),
-                              name_of(issuer->certificate)));
-  judge_order(sentences, item, issuer);
+  if (namesake)
+    cli_problem(problems, "list-signature", "Fetch the list from where its authority publishes it.",
+                "The revocation list in %s is not signed by %s, whose it says it is.", list->file,
+                cli_name_of(namesake->certificate));
 }
 
-json_t *cli_relate(const cli_items_t *items) {
-  json_t *sentences = json_array();
-  for (size_t i = 0; i < items->count; i++)
-    if (items->all[i].kind == CLI_KEY)
-      relate_key(sentences, items, items->all + i);
+static void judge_revoked(json_t *problems, const cli_item_t *list, const cli_item_t *item) {
+  X509 *x509 = sp_certificate_x509(item->certificate);
+  X509_REVOKED *entry = NULL;
+  char span[40];
+  if (X509_NAME_cmp(X509_CRL_get_issuer(list->list), X509_get_issuer_name(x509)) != 0 ||
+      X509_CRL_get0_by_cert(list->list, &entry, x509) != 1)
+    return;
+  cli_problem(problems, "revoked", "Have a new one issued, with a new key.",
+              "%s in %s was revoked %s, says the list in %s.", cli_name_of(item->certificate),
+              item->file, cli_span(span, cli_seconds_of(X509_REVOKED_get0_revocationDate(entry))),
+              list->file);
+}
+
+static void relate_list(json_t *sentences, json_t *problems, const cli_items_t *items,
+                        const cli_item_t *list) {
+  judge_list_signature(sentences, problems, items, list);
   for (size_t i = 0; i < items->count; i++)
     if (items->all[i].kind == CLI_CERTIFICATE)
-      relate_certificate(sentences, items, items->all + i);
-  return sentences;
+      judge_revoked(problems, list, items->all + i);
+}
+
+/* -- all --------------------------------------------------------------------------------------- */
+
+void cli_relate(json_t *sentences, json_t *problems, const cli_items_t *items) {
+  for (const cli_item_t *item = items->all; item < items->all + items->count; item++) {
+    if (item->kind == CLI_KEY) {
+      relate_key(sentences, problems, items, item);
+      judge_second_key(problems, items, item);
+    } else if (item->kind == CLI_CERTIFICATE) {
+      relate_twin(sentences, problems, items, item);
+    } else if (item->kind == CLI_LIST) {
+      relate_list(sentences, problems, items, item);
+    }
+  }
+  cli_relate_chains(sentences, problems, items);
+  ERR_clear_error();
 }

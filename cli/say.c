@@ -7,12 +7,75 @@
 
 #include "cli.h"
 
+/* -- texts of others --------------------------------------------------------------------------- */
+
+#define TEXT_MOST 4000 /* bytes of one text that are shown */
+
+/* C1 controls, which terminals obey, and what is invisible or turns the direction of writing. */
+static bool is_deceptive(uint32_t code) {
+  return (code >= 0x80 && code < 0xA0) || code == 0xAD || code == 0x61C ||
+         (code >= 0x200B && code <= 0x200F) || (code >= 0x2028 && code <= 0x202E) ||
+         (code >= 0x2060 && code <= 0x206F) || code == 0xFEFF;
+}
+
+/* How many bytes the character at `text` has; 0: it is not one that may be shown (RFC 3629). */
+static size_t character(const uint8_t *text) {
+  static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+  size_t n = *text < 0xC2 ? 0 : *text < 0xE0 ? 2 : *text < 0xF0 ? 3 : *text < 0xF5 ? 4 : 0;
+  if (*text < 0x80)
+    return *text >= 0x20 && *text != 0x7F;
+  uint32_t code = n ? *text & (0xFFu >> (n + 1)) : 0;
+  for (size_t i = 1; i < n; i++) {
+    if ((text[i] & 0xC0) != 0x80)
+      return 0;
+    code = code << 6 | (text[i] & 0x3F);
+  }
+  bool good = n && code >= least[n] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
+  return good && !is_deceptive(code) ? n : 0;
+}
+
+void cli_put_text(FILE *to, const char *text) {
+  const uint8_t *at = (const uint8_t *)text, *stop = at + TEXT_MOST;
+  while (*at && at < stop) {
+    size_t n = character(at);
+    if (n)
+      fwrite(at, 1, n, to);
+    else
+      fprintf(to, "\\x%02X", *at);
+    at += n ? n : 1;
+  }
+  if (*at)
+    fputs("...", to);
+}
+
+char *cli_safe_text(const char *text) {
+  char *safe = NULL;
+  size_t n;
+  FILE *to = open_memstream(&safe, &n);
+  if (!to)
+    return NULL;
+  cli_put_text(to, text);
+  return fclose(to) == 0 ? safe : NULL;
+}
+
+/* -- sentences --------------------------------------------------------------------------------- */
+
+/* Names of files and words of the command line are in it, and what a peer or a certificate says. */
+__attribute__((format(printf, 2, 0))) static void say(const char *what, const char *format,
+                                                      va_list arguments) {
+  char *text;
+  if (vasprintf(&text, format, arguments) < 0)
+    return;
+  fprintf(stderr, "securepair: %s", what);
+  cli_put_text(stderr, text);
+  fputc('\n', stderr);
+  free(text);
+}
+
 int cli_fail(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  fputs("securepair: ", stderr);
-  vfprintf(stderr, format, arguments);
-  fputc('\n', stderr);
+  say("", format, arguments);
   va_end(arguments);
   return CLI_FAILED;
 }
@@ -22,9 +85,7 @@ int cli_fail_with(const sp_error_t *why) { return cli_fail("%s", why->text); }
 void cli_warn(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  fputs("securepair: warning: ", stderr);
-  vfprintf(stderr, format, arguments);
-  fputc('\n', stderr);
+  say("warning: ", format, arguments);
   va_end(arguments);
 }
 

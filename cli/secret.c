@@ -1,4 +1,6 @@
+#include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -6,41 +8,86 @@
 
 #include "cli.h"
 
+#define FILE_LIMIT ((size_t)1 << 16)
+
 int cli_passphrase_file(char room[CLI_PASSPHRASE_SIZE], const char *path) {
   char *bytes;
   size_t n;
-  int status = cli_read(&bytes, &n, path, CLI_PASSPHRASE_SIZE);
+  int status = cli_read(&bytes, &n, path, FILE_LIMIT);
   if (status)
     return status;
   size_t length = strcspn(bytes, "\r\n");
-  if (length && length < CLI_PASSPHRASE_SIZE)
-    memcpy(room, bytes, length);
-  room[length < CLI_PASSPHRASE_SIZE ? length : 0] = '\0';
+  bool fits = length < CLI_PASSPHRASE_SIZE - 1;
+  memcpy(room, bytes, fits ? length : 0);
+  room[fits ? length : 0] = '\0';
   cli_drop(bytes, n);
+  if (!fits)
+    return cli_fail("%s: its first line, the passphrase, is longer than %d bytes", path,
+                    CLI_PASSPHRASE_SIZE - 2);
   return length ? CLI_OK : cli_fail("%s: its first line, the passphrase, is empty", path);
 }
 
-bool cli_ask_passphrase(char room[CLI_PASSPHRASE_SIZE], const char *path) {
+/* -- the terminal ------------------------------------------------------------------------------ */
+
+static int read_line(char room[CLI_PASSPHRASE_SIZE], int fd) {
+  ssize_t n;
+  do
+    n = read(fd, room, CLI_PASSPHRASE_SIZE - 1);
+  while (n < 0 && errno == EINTR);
+  room[n > 0 ? n : 0] = '\0';
+  bool whole = strchr(room, '\n') != NULL; /* else it is longer than any passphrase may be */
+  room[whole ? strcspn(room, "\r\n") : 0] = '\0';
+  return *room ? 0 : -1;
+}
+
+/* One line from the terminal, which does not show it. False: there is none. */
+static bool ask(char room[CLI_PASSPHRASE_SIZE], const char *question, const char *path) {
   struct termios shown, hidden;
-  int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+  /* In a pipe nobody waits for a question. */
+  int fd = isatty(STDIN_FILENO) ? open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY) : -1;
   if (fd < 0)
     return false;
-  bool fine = tcgetattr(fd, &shown) == 0;
-  hidden = shown;
-  hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-  fine = fine && tcsetattr(fd, TCSAFLUSH, &hidden) == 0;
-  ssize_t n = 0;
+  char *safe = cli_safe_text(path);
+  bool fine = safe && tcgetattr(fd, &shown) == 0;
   if (fine) {
-    dprintf(fd, "Passphrase of %s: ", path);
-    n = read(fd, room, CLI_PASSPHRASE_SIZE - 1);
+    hidden = shown;
+    hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+    fine = tcsetattr(fd, TCSAFLUSH, &hidden) == 0;
+  }
+  if (fine) {
+    dprintf(fd, "%s%s: ", question, safe);
+    fine = read_line(room, fd) == 0;
     (void)tcsetattr(fd, TCSAFLUSH, &shown);
     dprintf(fd, "\n");
   }
+  free(safe);
   close(fd);
-  room[n > 0 ? n : 0] = '\0';
-  room[strcspn(room, "\r\n")] = '\0';
-  return *room != '\0';
+  return fine;
 }
+
+bool cli_ask_passphrase(char room[CLI_PASSPHRASE_SIZE], const char *path) {
+  return ask(room, "Passphrase of ", path);
+}
+
+int cli_passphrase_new(char room[CLI_PASSPHRASE_SIZE], const char **passphrase, const char *path,
+                       bool asked) {
+  char again[CLI_PASSPHRASE_SIZE];
+  *passphrase = path || asked ? room : NULL;
+  if (path && asked)
+    return cli_fail("--passphrase-file and --ask-passphrase: which is it?");
+  if (path)
+    return cli_passphrase_file(room, path);
+  if (!asked)
+    return CLI_OK;
+  if (!ask(room, "New passphrase", "") || !ask(again, "The same once more", ""))
+    return cli_fail("no passphrase was typed: is there a terminal? --passphrase-file takes it from "
+                    "a file");
+  bool same = !strcmp(room, again);
+  explicit_bzero(again, sizeof again);
+  return same ? CLI_OK : cli_fail("the two passphrases differ: nothing was made");
+}
+
+/* -- keys -------------------------------------------------------------------------------------- */
 
 bool cli_others_can_read(const char *path) {
   struct stat stat_of;

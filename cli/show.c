@@ -1,7 +1,4 @@
 /* securepair show */
-#include <ctype.h>
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -13,9 +10,9 @@ static const cli_help_t help = {
     "(PEM,\n"
     "DER, PKCS#12): who, for what, until when; which key belongs to which certificate; whether a "
     "chain\n"
-    "is complete and in order; and what clients would object to. Status 1 when something cannot "
-    "be\n"
-    "read, 3 when something is wrong with what is there.",
+    "is complete and in order; and what browsers, Node and others would object to, with the "
+    "remedy.\n"
+    "Status 1 when something cannot be read, 3 when something is wrong with what is there.",
     "  securepair show server-key.pem server-cert.pem\n"
     "  securepair show --json fullchain.pem\n"
     "  openssl s_client -connect a.example:443 -showcerts </dev/null | securepair show -\n"};
@@ -24,19 +21,9 @@ enum { PROBLEMS = 3 };
 
 /* -- text -------------------------------------------------------------------------------------- */
 
-/* Whatever a certificate says, no control character reaches the terminal. */
-static void put_safely(const char *text) {
-  for (; *text; text++) {
-    if (iscntrl((unsigned char)*text))
-      printf("\\x%02X", (unsigned char)*text);
-    else
-      putchar(*text);
-  }
-}
-
 static void line(const char *label, const char *text) {
   printf("  %s%-12s%s", cli_tone(stdout, CLI_DIM), label, cli_plain(stdout));
-  put_safely(text);
+  cli_put_text(stdout, text);
   putchar('\n');
 }
 
@@ -55,7 +42,7 @@ static void names_line(const json_t *object) {
   json_array_foreach(names, i, name) {
     if (i)
       fputs(", ", stdout);
-    put_safely(json_string_value(name));
+    cli_put_text(stdout, json_string_value(name));
   }
   putchar('\n');
 }
@@ -92,23 +79,35 @@ static void key_line(const json_t *object) {
   line("key", text);
 }
 
-static void problem_lines(const json_t *object) {
+/* {"text", "remedy"} of each. */
+static void problem_lines(const json_t *problems) {
   const json_t *problem;
   size_t i;
-  json_array_foreach(json_object_get(object, "problems"), i, problem) {
+  json_array_foreach(problems, i, problem) {
     printf("  %sproblem%s     ", cli_tone(stdout, CLI_BAD), cli_plain(stdout));
-    put_safely(json_string_value(problem));
+    cli_put_text(stdout, json_string_value(json_object_get(problem, "text")));
+    fputs("\n              ", stdout);
+    cli_put_text(stdout, json_string_value(json_object_get(problem, "remedy")));
     putchar('\n');
   }
+}
+
+static void title(const json_t *object) {
+  const json_t *line_number = json_object_get(object, "line");
+  printf("%s", cli_tone(stdout, CLI_BOLD));
+  cli_put_text(stdout, json_string_value(json_object_get(object, "file")));
+  if (json_integer_value(line_number) > 1)
+    printf(", line %d", (int)json_integer_value(line_number));
+  printf("%s: %s%s\n", cli_plain(stdout), json_string_value(json_object_get(object, "kind")),
+         json_is_true(json_object_get(object, "encrypted")) ? ", encrypted" : "");
 }
 
 static void tell(const json_t *object) {
   const char *issuer = json_string_value(json_object_get(object, "issuer"));
   bool own = json_is_true(json_object_get(object, "self_signed"));
-  printf("%s", cli_tone(stdout, CLI_BOLD));
-  put_safely(json_string_value(json_object_get(object, "file")));
-  printf("%s: %s\n", cli_plain(stdout), json_string_value(json_object_get(object, "kind")));
+  title(object);
   text_line(object, "holds", "label");
+  text_line(object, "", "note");
   names_line(object);
   text_line(object, "subject", "subject");
   if (issuer)
@@ -125,52 +124,100 @@ static void tell(const json_t *object) {
   text_line(object, "serial", "serial");
   text_line(object, "SHA-256", "sha256");
   text_line(object, "public key", "public_sha256");
-  problem_lines(object);
+  problem_lines(json_object_get(object, "problems"));
 }
 
-static void tell_all(const json_t *items, const json_t *relations) {
+/* -- all of it --------------------------------------------------------------------------------- */
+
+typedef struct findings {
+  json_t *items, *relations, *problems; /* problems: of several things together, or of a file */
+  size_t count;                         /* of all problems */
+} findings_t;
+
+static findings_t find(const cli_items_t *items) {
+  findings_t found = {json_array(), json_array(), json_array(), 0};
+  for (size_t i = 0; i < items->count; i++) {
+    json_t *item = cli_describe(items->all + i);
+    found.count += json_array_size(json_object_get(item, "problems"));
+    json_array_append_new(found.items, item);
+  }
+  json_array_extend(found.problems, items->problems);
+  cli_relate(found.relations, found.problems, items);
+  found.count += json_array_size(found.problems);
+  return found;
+}
+
+static void release(findings_t *found) {
+  json_decref(found->items);
+  json_decref(found->relations);
+  json_decref(found->problems);
+}
+
+static void tell_count(const findings_t *found) {
+  bool good = !found->count;
+  printf("%s", cli_tone(stdout, good ? CLI_GOOD : CLI_BAD));
+  if (good)
+    printf("No problem found.");
+  else
+    printf("%zu problem%s.", found->count, found->count == 1 ? "" : "s");
+  printf("%s\n", cli_plain(stdout));
+}
+
+static void tell_all(const findings_t *found) {
   const json_t *one;
   size_t i;
-  json_array_foreach(items, i, one) {
+  json_array_foreach(found->items, i, one) {
     if (i)
       putchar('\n');
     tell(one);
   }
-  if (json_array_size(relations))
-    putchar('\n');
-  json_array_foreach(relations, i, one) {
-    put_safely(json_string_value(one));
+  if (!i)
+    return;
+  putchar('\n');
+  json_array_foreach(found->relations, i, one) {
+    cli_put_text(stdout, json_string_value(one));
     putchar('\n');
   }
+  problem_lines(found->problems);
+  tell_count(found);
 }
 
-/* -- the command ------------------------------------------------------------------------------- */
-
-static bool has_problems(const json_t *items) {
-  for (size_t i = 0; i < json_array_size(items); i++)
-    if (json_array_size(json_object_get(json_array_get(items, i), "problems")))
-      return true;
-  return false;
+static int print_json(const findings_t *found) {
+  json_t *all = json_pack("{s:O,s:O,s:O}", "items", found->items, "relations", found->relations,
+                          "problems", found->problems);
+  /* In ASCII no text turns a terminal upside down. */
+  bool fine = all && json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0;
+  putchar('\n');
+  json_decref(all);
+  return fine && fflush(stdout) == 0 ? CLI_OK : cli_fail("cannot write the JSON");
 }
 
 static int print(const cli_items_t *items, bool json) {
-  json_t *descriptions = json_array(), *relations = cli_relate(items);
-  for (size_t i = 0; i < items->count; i++)
-    json_array_append_new(descriptions, cli_describe(items->all + i));
-  int status = has_problems(descriptions) ? PROBLEMS : CLI_OK;
-  if (json) {
-    json_t *all = json_pack("{s:O,s:O}", "items", descriptions, "relations", relations);
-    if (!all || json_dumpf(all, stdout, JSON_INDENT(2)) < 0)
-      status = cli_fail("cannot write the JSON");
-    putchar('\n');
-    json_decref(all);
-  } else {
-    tell_all(descriptions, relations);
-  }
-  json_decref(descriptions);
-  json_decref(relations);
+  findings_t found = find(items);
+  int status = found.count ? PROBLEMS : CLI_OK;
+  if (json)
+    status = print_json(&found) ? CLI_FAILED : status;
+  else
+    tell_all(&found);
+  release(&found);
   return status;
 }
+
+static int show(const cli_arguments_t *arguments, const char *passphrase_file, bool json) {
+  char room[CLI_PASSPHRASE_SIZE] = "";
+  cli_items_t items = {.all = NULL};
+  int failed = CLI_OK;
+  if (passphrase_file && cli_passphrase_file(room, passphrase_file))
+    return CLI_FAILED;
+  for (int i = 0; i < arguments->count; i++)
+    failed |= cli_items_read(&items, arguments->all[i], passphrase_file ? room : NULL);
+  explicit_bzero(room, sizeof room);
+  int status = print(&items, json);
+  cli_items_free(&items);
+  return failed ? CLI_FAILED : status;
+}
+
+/* -- the command ------------------------------------------------------------------------------- */
 
 int cli_show(int argc, const char **argv) {
   int json = 0;
@@ -184,12 +231,7 @@ int cli_show(int argc, const char **argv) {
   int parsed = cli_parse(&arguments, &help, table, 1, -1, argc, argv);
   if (parsed)
     return parsed - 1;
-  cli_items_t items = {.all = NULL};
-  int failed = CLI_OK;
-  for (int i = 0; i < arguments.count; i++)
-    failed |= cli_items_read(&items, arguments.all[i], passphrase_file);
-  int status = print(&items, json);
-  cli_items_free(&items);
+  int status = show(&arguments, passphrase_file, json != 0);
   cli_parsed(&arguments);
-  return failed ? CLI_FAILED : status;
+  return status;
 }

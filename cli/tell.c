@@ -1,6 +1,6 @@
 /* The report of a connection, for people. */
-#include <ctype.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -25,8 +25,10 @@ static void put_safely(const char *text) {
   if (n > TEXT_MOST)
     for (most = TEXT_MOST; ((unsigned char)text[most] & 0xc0) == 0x80;)
       most--; /* not within a character */
-  for (size_t i = 0; i < most; i++)
-    fprintf(stderr, iscntrl((unsigned char)text[i]) ? "\\x%02X" : "%c", (unsigned char)text[i]);
+  char *start = strndup(text ? text : "", most);
+  if (start)
+    cli_put_text(stderr, start);
+  free(start);
   if (most < n)
     fprintf(stderr, "... (%zu bytes)", n);
 }
@@ -125,7 +127,7 @@ static void tell_problems(const json_t *report) {
   if (!json_is_true(json_object_get(report, "authorized")))
     return;
   json_array_foreach(json_object_get(leaf, "problems"), i, problem) {
-    line(i ? "" : "but", json_string_value(problem));
+    line(i ? "" : "but", json_string_value(json_object_get(problem, "text")));
   }
 }
 

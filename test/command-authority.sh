@@ -38,7 +38,7 @@ says "give it to those who are to trust"
 [ "$(stat -c %a authority/root-key.pem)" = 600 ] || fail "the root's key is readable by others"
 [ "$(stat -c %a authority/authority.db)" = 600 ] || fail "the database is readable by others"
 expect 1 "$securepair" authority init
-says "exists already"
+says "there is an authority in it already"
 expect 0 "$securepair" key --out key.pem
 expect 0 "$securepair" request --key key.pem --name a.example --name 192.0.2.1 --out csr.pem
 expect 0 "$securepair" authority sign csr.pem --out cert.pem
@@ -109,7 +109,7 @@ says "is encrypted"
 # -- an intermediate one ---------------------------------------------------------------------------
 expect 1 "$securepair" authority init --folder three --below authority
 says "path length is 0"
-rm -rf three
+[ ! -e three ] || fail "half an authority is left"
 expect 0 "$securepair" authority init --folder three --below two --parent-passphrase-file secret
 [ "$(stat -c %a three/intermediate-key.pem)" = 600 ] || fail "the intermediate's key is readable by others"
 expect 0 "$securepair" authority list --folder two

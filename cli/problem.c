@@ -1,0 +1,42 @@
+#include "problem.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+json_t *cli_json_text(const char *text) {
+  json_t *json = json_string(text);
+  if (json)
+    return json;
+  char *safe = cli_safe_text(text);
+  json = json_string(safe ? safe : "");
+  free(safe);
+  return json;
+}
+
+__attribute__((format(printf, 1, 0))) static json_t *format_text(const char *format,
+                                                                 va_list arguments) {
+  char *text;
+  if (vasprintf(&text, format, arguments) < 0)
+    return json_string("");
+  json_t *json = cli_json_text(text);
+  free(text);
+  return json;
+}
+
+void cli_problem(json_t *list, const char *code, const char *remedy, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  json_t *problem = json_object();
+  json_object_set_new(problem, "code", json_string(code));
+  json_object_set_new(problem, "text", format_text(format, arguments));
+  json_object_set_new(problem, "remedy", json_string(remedy));
+  json_array_append_new(list, problem);
+  va_end(arguments);
+}
+
+void cli_sentence(json_t *list, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  json_array_append_new(list, format_text(format, arguments));
+  va_end(arguments);
+}

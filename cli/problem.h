@@ -1,0 +1,19 @@
+/* What is wrong, as JSON has it and people read it: a code, a sentence, what to do. */
+#ifndef CLI_PROBLEM_H
+#define CLI_PROBLEM_H
+
+#include <jansson.h>
+
+#include "cli.h"
+
+/* A text as JSON, also where it is no UTF-8. */
+json_t *cli_json_text(const char *text);
+
+/* Appends {"code", "text", "remedy"} to a list; the format is the text's. */
+void cli_problem(json_t *list, const char *code, const char *remedy, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Appends a sentence. */
+void cli_sentence(json_t *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
