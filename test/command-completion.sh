@@ -2,6 +2,7 @@
 # securepair completion: bash, zsh and fish are really asked what they offer, and offer just the options that
 # --help lists, the values that the command takes, and files where files are wanted.
 # shellcheck disable=SC2317 # what is called by name
+# Timeout: 600
 set -euo pipefail
 
 build=$(cd "${1:-build}" && pwd)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # securepair localhost: OpenSSL, GnuTLS, curl and Node trust what it makes once they trust its root; the root
 # is made once, whoever comes first; and the machine's own store takes it and gives it back.
+# Timeout: 600
 set -euo pipefail
 
 build=$(cd "${1:-build}" && pwd)

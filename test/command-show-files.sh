@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # securepair show: files of every form, encrypted or broken (FAULTS.md K10-K12, A15). What can be read is; what
 # cannot is named with its file and line, and ends with 1.
+# Timeout: 600
 set -euo pipefail
 
 build=$(cd "${1:-build}" && pwd) name=command-show-files

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # securepair show: whatever is wrong with keys, certificates, chains and lists (FAULTS.md K01-K08) is said in
 # a sentence with a remedy, and ends with 3.
+# Timeout: 600
 set -euo pipefail
 
 build=$(cd "${1:-build}" && pwd) name=command-show
