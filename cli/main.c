@@ -3,6 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
+
 #include "cli.h"
 
 const cli_command_t cli_commands[] = {
@@ -64,6 +66,8 @@ static void keep_standard_descriptors(void) {
 
 int main(int argc, char **argv) {
   keep_standard_descriptors();
+  /* What the machine's openssl.cnf says is not ours to follow. */
+  (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
   if (argc < 2) {
     help(stderr);
     return CLI_USAGE;

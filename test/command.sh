@@ -43,6 +43,10 @@ for command in key request certificate show; do
   says "--nonsense"
 done
 
+# A configuration of OpenSSL that would break everything is not read.
+printf 'openssl_conf = no-such-section\n.include /no/such/file\n' >broken.cnf
+expect 0 env OPENSSL_CONF="$PWD/broken.cnf" "$securepair" key
+
 # -- keys ------------------------------------------------------------------------------------------
 umask 0
 for kind in "" "--rsa 2048" "--ec P-384" "--ec p-521" --ed25519; do
@@ -89,6 +93,46 @@ expect 0 "$securepair" request --key theirs.pem --passphrase-file secret --name 
 expect 1 setsid "$securepair" request --key theirs.pem --name a.example
 says "--passphrase-file"
 
+# -- at a terminal ---------------------------------------------------------------------------------
+cat >terminal.zsh <<'END'
+zmodload zsh/zpty
+zpty there "$1; print ENDED-\$?"
+while zpty -r there piece $'*(: |\n)'; do
+  print -rn -- $piece
+  [[ $piece != *(passphrase|more|locked.pem)': ' ]] || zpty -w there $2
+  [[ $piece != *ENDED-[0-9]* ]] || break
+done
+END
+# typed ANSWER COMMAND...: in a terminal of zsh's, where each question is answered; what is seen comes to `out`.
+typed() {
+  local answer=$1
+  shift
+  timeout 60 zsh -f terminal.zsh "$(printf '%q ' "$@")" "$answer" >out 2>err </dev/null || true
+}
+if command -v zsh >/dev/null && zsh -f -c 'zmodload zsh/zpty' 2>/dev/null; then
+  export TERM=xterm
+  typed "" "$securepair" show key.pem
+  grep -q "$(printf '\033\\[1m')" out || fail "no colours on a terminal"
+  typed "" env NO_COLOR=1 "$securepair" show key.pem
+  ! grep -q "$(printf '\033')" out || fail "colours in spite of NO_COLOR"
+  typed "" "$securepair" key --rsa 4096 --out large.pem
+  says "Looking for two large primes ..."
+  says ENDED-0
+  typed 'correct horse' "$securepair" key --ask-passphrase --out asked-locked.pem
+  says "The same once more: "
+  expect 0 openssl pkey -in asked-locked.pem -passin file:secret -noout
+  typed 'correct horse' "$securepair" show asked-locked.pem
+  says "private key, encrypted"
+  ! grep -q 'correct horse' out || fail "a passphrase is shown"
+  typed 'wrong' "$securepair" show asked-locked.pem
+  says "the passphrase is wrong"
+fi
+expect 0 "$securepair" key --rsa 4096 --out large2.pem
+[ ! -s err ] || fail "progress is shown where there is no terminal"
+expect 1 "$securepair" key --ask-passphrase --out asked.pem
+says "is there a terminal?"
+[ ! -e asked.pem ] || fail "a key was made without the passphrase"
+
 # -- requests --------------------------------------------------------------------------------------
 expect 0 "$securepair" request --key key.pem --name a.example -n '*.a.example' -n 192.0.2.1 \
   --subject 'CN=a.example,O=One\, Two' --out csr.pem
@@ -103,6 +147,8 @@ expect 1 "$securepair" request --key key.pem --name 'a b'
 says 'names[0]: "a b"'
 expect 1 "$securepair" request --key missing.pem --name a.example
 says "missing.pem"
+(umask 077 && expect 0 "$securepair" request --key key.pem --name a.example --out private.csr)
+[ "$(stat -c %a private.csr csr.pem | tr '\n' ' ')" = "644 644 " ] || fail "requests have not mode 644"
 chmod 644 before.pem
 expect 0 "$securepair" request --key before.pem --name a.example
 says "chmod 600 before.pem"
