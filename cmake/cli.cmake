@@ -31,3 +31,21 @@ elseif(SECCOMP_FOUND)
   target_link_libraries(securepair_command_parts PRIVATE PkgConfig::SECCOMP)
 endif()
 install(TARGETS securepair_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+
+# What makes shells complete it is printed by itself, so it has to run here.
+if(NOT CMAKE_CROSSCOMPILING)
+  foreach(shell bash zsh fish)
+    set(script ${PROJECT_BINARY_DIR}/completion/${shell})
+    add_custom_command(OUTPUT ${script} DEPENDS securepair_command
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/completion
+      COMMAND securepair_command completion ${shell} > ${script} VERBATIM)
+    list(APPEND completion_scripts ${script})
+  endforeach()
+  add_custom_target(securepair_completion ALL DEPENDS ${completion_scripts})
+  install(FILES ${PROJECT_BINARY_DIR}/completion/bash RENAME securepair
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES ${PROJECT_BINARY_DIR}/completion/zsh RENAME _securepair
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+  install(FILES ${PROJECT_BINARY_DIR}/completion/fish RENAME securepair.fish
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+endif()

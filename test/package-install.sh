@@ -49,7 +49,9 @@ expect_version() {
 
 check_files() {
   local file page
-  for file in include/securepair.h include/securepair/pair.h share/doc/securepair/LICENSE; do
+  for file in include/securepair.h include/securepair/pair.h share/doc/securepair/LICENSE \
+    share/bash-completion/completions/securepair share/zsh/site-functions/_securepair \
+    share/fish/vendor_completions.d/securepair.fish; do
     [ -f "$prefix/$file" ] || fail "$file is not installed"
   done
   for page in "$source"/man/*.[1-8]; do
