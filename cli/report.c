@@ -86,8 +86,10 @@ void cli_report_session(json_t *report, sp_stream_t *stream) {
 /* -- what went wrong --------------------------------------------------------------------------- */
 
 /* For programs: the library's classes, and what is one to it but not to who looks for the cause. */
-static const char *class_of(const sp_error_t *error) {
+static const char *class_of(const cli_connect_t *connect, const sp_error_t *error) {
   sp_failure_t failure = sp_failure_of(error);
+  if (connect->options.starttls && error->status == SP_EPROTOCOL && !error->reason)
+    return "no_starttls"; /* not TLS broke the rules, but what came before it */
   if (failure != SP_FAILURE_TRANSPORT)
     return sp_failure_name(failure);
   switch (error->status) {
@@ -113,7 +115,7 @@ void cli_report_fail(json_t *report, const cli_connect_t *connect, const sp_erro
   char room[160];
   int port = connect->target.path ? 0 : connect->target.port;
   set(fault, "name", sp_error_name(error->status));
-  set(fault, "class", class_of(error));
+  set(fault, "class", class_of(connect, error));
   set(fault, "text", error->text);
   set(fault, "who", parties[error->who]);
   if (error->alert >= 0)

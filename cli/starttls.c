@@ -207,7 +207,8 @@ static bool take_ber(ber_t *element, const uint8_t **at, const uint8_t *end) {
     return false;
   element->tag = *p++;
   size_t size = *p++, count = size & 0x80 ? size & 0x7f : 0;
-  if (count > 3 || (size_t)(end - p) < count || size == 0x80)
+  if (count > 4 || /* Active Directory takes four, always */
+      (size_t)(end - p) < count || size == 0x80)
     return false;
   if (count)
     size = 0;
