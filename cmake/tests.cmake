@@ -77,3 +77,6 @@ foreach(script IN LISTS scripts)
     set_tests_properties(${name} PROPERTIES TIMEOUT ${seconds})
   endif()
 endforeach()
+
+# It begins and ends ten servers of other people's, one after the other.
+set_tests_properties(starttls-real PROPERTIES TIMEOUT 300)

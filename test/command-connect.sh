@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# securepair connect: what it says of real servers, how it turns other protocols to TLS, and its exit status
-# for each way to fail.
+# securepair connect: what it says of real servers, and its exit status for each way to fail.
 set -euo pipefail
 
 # shellcheck source=test/scripts/connecting.bash
@@ -85,17 +84,4 @@ expect 4 "localhost:$port" --ca "$root"
 says "data may be missing"
 : >in
 
-# -- protocols that turn to TLS ----------------------------------------------------------------------
-# starttls STATUS PROTOCOL [TWIST]
-starttls() {
-  perl_server "$source/test/scripts/starttls-peer.pl" "$2" "$backend" "${3:-}"
-  expect "$1" "localhost:$port" --starttls "$2" --ca "$root" --json -4
-}
-for protocol in smtp imap pop3 ftp nntp sieve xmpp ldap postgres mysql; do
-  starttls 0 $protocol
-  says '"authorized": true'
-  starttls 5 $protocol refuse # W30: no TLS, no connection
-  [ $protocol = mysql ] && continue # its last word comes before ours
-  starttls 5 $protocol inject # W29
-done
 exit $failed

@@ -1,13 +1,16 @@
 #!/usr/bin/env perl
-# starttls-peer.pl PROTOCOL BACKEND [inject|refuse]: a server on a free port of the loopback, which it prints,
-# that talks PROTOCOL with one client until it turns to TLS, and from then on passes bytes to the TLS server
-# on port BACKEND. With `inject` it sends a line of cleartext after its last word; with `refuse` it says no.
+# starttls-peer.pl PROTOCOL BACKEND [TWIST [PATH]]: a server on a free port of the loopback, which it prints, or
+# on the Unix socket PATH, that talks PROTOCOL with its clients until they turn to TLS, and from then on passes bytes
+# to the TLS server on port BACKEND. With `inject` it sends a line of cleartext after its last word, with `refuse`
+# it says no, with `bytes` it says all byte by byte, with `late` it injects once the client began with TLS.
 use strict;
 use warnings;
 use IO::Select;
 use IO::Socket::INET;
+use IO::Socket::UNIX;
+use Socket qw(IPPROTO_TCP TCP_NODELAY);
 
-my ($protocol, $backend, $twist) = (@ARGV, '');
+my ($protocol, $backend, $twist, $path) = (@ARGV, '');
 my %lines = (
   smtp => [
     "220-mail.example\r\n220 ESMTP\r\n", "EHLO", "250-mail.example\r\n250-SIZE 1000\r\n250 STARTTLS\r\n",
@@ -35,44 +38,74 @@ if ($twist eq 'refuse') {
   # the bit for TLS is not among the abilities
   $script[0] =~ s/\xff\xff/\xff\xf7/ if $protocol eq 'mysql';
 }
-$script[-1] .= "injected\r\n" if $twist eq 'inject';
+$script[$protocol eq 'mysql' ? 0 : -1] .= "injected\r\n" if $twist eq 'inject';
 
-my $listener = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => 0) or die $!;
+my $listener = $path
+  ? IO::Socket::UNIX->new(Listen => 9, Local => $path)
+  : IO::Socket::INET->new(Listen => 9, LocalAddr => '127.0.0.1', LocalPort => 0);
+$listener or die $!;
 $| = 1;
-print $listener->sockport, "\n";
+print $path ? 1 : $listener->sockport, "\n";
 $SIG{ALRM} = sub { exit 1 };
-alarm 60;
-my $client = $listener->accept or die $!;
-my $heard = '';
-for my $i (0 .. $#script) {
-  next unless defined $script[$i];
-  if ($i % 2 == 0) {
-    syswrite $client, $script[$i];
-    next;
-  }
-  while (index($heard, $script[$i]) < 0) {
-    sysread($client, $heard, 4096, length $heard) or exit 0;
-  }
-  $heard = '';
+$SIG{CHLD} = 'IGNORE';
+alarm 120;
+while (my $client = $listener->accept) {
+  next if fork;
+  alarm 60;
+  turn($client);
+  pass($client);
+  exit 0;
 }
-if ($protocol eq 'mysql') {    # one packet of 36 bytes, and TLS right behind it
-  while (length $heard < 36) { sysread($client, $heard, 36 - length $heard, length $heard) or exit 0; }
-}
-exit 0 if $twist eq 'refuse';
 
-my $server = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $backend) or die $!;
-my $both = IO::Select->new($client, $server);
-my $open = 2;
-while ($open) {
-  for my $from ($both->can_read) {
-    my $to = $from == $client ? $server : $client;
-    my $n = sysread $from, my $bytes, 65536;
-    if (!$n) {
-      $both->remove($from);
-      shutdown $to, 1;
-      $open--;
+sub say_out {
+  my ($client, $text) = @_;
+  if ($twist ne 'bytes') {
+    syswrite $client, $text;
+    return;
+  }
+  setsockopt $client, IPPROTO_TCP, TCP_NODELAY, 1 unless $path;
+  syswrite $client, $_ for split //, $text;
+}
+
+# Until TLS begins.
+sub turn {
+  my $client = shift;
+  my $heard = '';
+  for my $i (0 .. $#script) {
+    next unless defined $script[$i];
+    if ($i % 2 == 0) {
+      say_out($client, $script[$i]);
       next;
     }
-    syswrite $to, $bytes;
+    while (index($heard, $script[$i]) < 0) {
+      sysread($client, $heard, 4096, length $heard) or exit 0;
+    }
+    $heard = '';
+  }
+  if ($protocol eq 'mysql') {    # one packet of 36 bytes, and TLS right behind it
+    while (length $heard < 36) { sysread($client, $heard, 36 - length $heard, length $heard) or exit 0; }
+  }
+  exit 0 if $twist eq 'refuse';
+}
+
+# Both ways, until both have ended.
+sub pass {
+  my $client = shift;
+  my $server = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $backend) or die $!;
+  my $both = IO::Select->new($client, $server);
+  my $open = 2;
+  while ($open) {
+    for my $from ($both->can_read) {
+      my $to = $from == $client ? $server : $client;
+      my $n = sysread $from, my $bytes, 65536;
+      if (!$n) {
+        $both->remove($from);
+        shutdown $to, 1;
+        $open--;
+        next;
+      }
+      syswrite $client, "injected\r\n" if $twist eq 'late' && $from == $client;
+      syswrite $to, $bytes;
+    }
   }
 }
