@@ -78,5 +78,5 @@ foreach(script IN LISTS scripts)
   endif()
 endforeach()
 
-# It begins and ends ten servers of other people's, one after the other.
-set_tests_properties(starttls-real PROPERTIES TIMEOUT 300)
+# They begin and end many servers of other people's, one after the other.
+set_tests_properties(starttls-real command-connect-starttls command-connect-verdicts PROPERTIES TIMEOUT 600)

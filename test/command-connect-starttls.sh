@@ -24,16 +24,12 @@ starttls() {
 }
 
 for protocol in smtp imap pop3 ftp nntp sieve xmpp ldap postgres mysql; do
-  peer $protocol
+  peer $protocol bytes
   printf 'GET / HTTP/1.0\r\n\r\n' >in
   starttls 0 $protocol
   says "verdict   authorized"
   grep -q '<HTML>' out || fail "$protocol: the page behind it did not come"
   : >in
-  starttls 0 $protocol --json --resume
-  says '"resumed": true'
-  peer $protocol bytes
-  starttls 0 $protocol --json
   peer $protocol refuse # W30: no TLS, no connection
   starttls 5 $protocol --json
   says '"secure": false'
@@ -43,6 +39,9 @@ for protocol in smtp imap pop3 ftp nntp sieve xmpp ldap postgres mysql; do
   says '"reason": "injected"'
   [ $protocol = mysql ] || { peer $protocol late; starttls 5 $protocol; } # and in a later one
 done
+peer smtp
+starttls 0 smtp --json --resume
+says '"resumed": true'
 stop
 
 # -- a Unix socket -----------------------------------------------------------------------------------
