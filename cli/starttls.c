@@ -27,7 +27,7 @@ static cli_step_t fail(cli_talk_t *talk, const char *what, const void *said, siz
   size_t room = sizeof talk->error;
   while (bytes && n && isspace(bytes[n - 1]))
     n--;
-  size_t at = (size_t)snprintf(talk->error, room, "%s%s", what, n ? ": \"" : "");
+  size_t at = (size_t)snprintf(talk->error, room, "%s%s", what, n ? ", it said: \"" : "");
   size_t i = 0;
   for (; i < n && at + 9 < room; i++)
     at += (size_t)snprintf(talk->error + at, room - at,
@@ -53,7 +53,7 @@ static cli_step_t send_bytes(cli_talk_t *talk, const void *bytes, size_t n) {
 
 static const char no_offer[] = "the server does not offer TLS here: it is switched off there, or "
                                "somebody between took the offer away";
-static const char no_turn[] = "the server refuses to turn to TLS, it said";
+static const char no_turn[] = "the server refuses to turn to TLS";
 
 /* -- protocols in lines ------------------------------------------------------------------------ */
 
@@ -97,8 +97,8 @@ static const char *refusal(const cli_talk_t *talk, const uint8_t *line, size_t n
     return no_turn;
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (is_last(line, n, words[i]))
-      return "the server refuses us, it said";
-  return "the server does not speak this protocol, it said";
+      return "the server refuses us";
+  return "the server does not speak this protocol";
 }
 
 /* `n` with the newline, so that there is a byte after any word. */
@@ -119,7 +119,7 @@ static cli_step_t hear_line(cli_talk_t *talk, const uint8_t *line, size_t n) {
 static cli_step_t hear_lines(cli_talk_t *talk) {
   for (;;) {
     const uint8_t *end = memchr(talk->bytes, '\n', talk->n);
-    if (!end && talk->n == sizeof talk->bytes)
+    if (!end && talk->n > sizeof talk->bytes / 2)
       return fail(talk, "the server says a line without end", talk->bytes, 60);
     if (!end)
       return CLI_STEP_MORE;
@@ -136,7 +136,7 @@ static cli_step_t hear_lines(cli_talk_t *talk) {
 static cli_step_t begin_xmpp(cli_talk_t *talk) {
   char text[sizeof talk->reply];
   if (strpbrk(talk->host, "<>&'\""))
-    return fail(talk, "this is no name to ask an XMPP server for", talk->host, strlen(talk->host));
+    return fail(talk, "this is no name to ask an XMPP server for", NULL, 0);
   int n = snprintf(text, sizeof text,
                    "<?xml version='1.0'?><stream:stream to='%.255s' xmlns='jabber:client' "
                    "xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>",
@@ -174,9 +174,9 @@ static cli_step_t hear_xmpp(cli_talk_t *talk) {
     return hear_proceed(talk);
   size_t end = end_of(talk, "</stream:features>");
   if (end_of(talk, "<stream:error"))
-    return fail(talk, "the server refuses, it said", talk->bytes, talk->n);
+    return fail(talk, "the server refuses", talk->bytes, talk->n);
   if (talk->n && talk->bytes[0] != '<')
-    return fail(talk, "the server does not speak XMPP, it said", talk->bytes, talk->n);
+    return fail(talk, "the server does not speak XMPP", talk->bytes, talk->n);
   if (!end)
     return talk->n < sizeof talk->bytes ? CLI_STEP_MORE
                                         : fail(talk, "the server does not speak XMPP", NULL, 0);
@@ -240,7 +240,7 @@ static cli_step_t hear_ldap(cli_talk_t *talk) {
   const uint8_t *at = talk->bytes;
   ber_t message;
   if (talk->n && *at != 0x30)
-    return fail(talk, "the server does not speak LDAP, it said", talk->bytes, talk->n);
+    return fail(talk, "the server does not speak LDAP", talk->bytes, talk->n);
   if (!take_ber(&message, &at, at + talk->n))
     return talk->n < sizeof talk->bytes ? CLI_STEP_MORE
                                         : fail(talk, "the server does not speak LDAP", NULL, 0);
@@ -265,8 +265,7 @@ static cli_step_t hear_postgres(cli_talk_t *talk) {
   if (talk->bytes[0] == 'E') /* of old ones, and of those with no room for another client */
     return fail(talk, no_turn, talk->bytes + 1, talk->n - 1);
   if (talk->bytes[0] != 'S')
-    return fail(talk, "the server does not speak PostgreSQL's protocol, it said", talk->bytes,
-                talk->n);
+    return fail(talk, "the server does not speak PostgreSQL's protocol", talk->bytes, talk->n);
   forget(talk, 1);
   return CLI_STEP_READY;
 }
@@ -287,7 +286,7 @@ static cli_step_t hear_mysql(cli_talk_t *talk) {
                                         : fail(talk, "the server does not speak MySQL", NULL, 0);
   const uint8_t *at = talk->bytes + 4, *end = at + size;
   if (size > 3 && *at == 0xff) /* a number, a text */
-    return fail(talk, "the server refuses us, it said", at + 3, size - 3);
+    return fail(talk, "the server refuses us", at + 3, size - 3);
   const uint8_t *nul = size && *at == 10 ? memchr(at, 0, size) : NULL;
   if (!nul || end - nul < 1 + 4 + 8 + 1 + 2)
     return fail(talk, "the server does not speak MySQL's protocol 10", NULL, 0);

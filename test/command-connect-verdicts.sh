@@ -68,10 +68,9 @@ bad() {
   local status=$1 word=$2 sentence=$3 remedy=$4 where=localhost:$port
   shift 4
   case ${1:--} in -*) ;; *) where=$1; shift ;; esac
-  expect "$status" "$where" "$@"
+  expect "$status" "$where" --json "$@"
   says "$sentence"
   [ -z "$remedy" ] || says "$remedy"
-  expect "$status" "$where" --json "$@"
   grep -qE "\"(reason|authorization_error)\": \"$word\"" out || { fail "$*: the JSON does not say $word"; cat out >&2; }
   grep -q "^  \"status\": $status,\$" out || { fail "$*: the JSON does not say status $status"; cat out >&2; }
 }
