@@ -92,6 +92,12 @@ static void keep_session(cli_connect_t *connect, const void *bytes, size_t n) {
   connect->session_size = n;
 }
 
+static void end(cli_connect_t *connect, sp_stream_t *stream) {
+  connect->ended = true;
+  sp_stream_set_timeout(stream, connect->options.timeout * 1000);
+  sp_stream_end(stream);
+}
+
 static void on_session(sp_stream_t *stream, const void *bytes, size_t n) {
   cli_connect_t *connect = sp_stream_data(stream);
   bool first = !json_object_get(connect->report, "session_seconds");
@@ -99,7 +105,7 @@ static void on_session(sp_stream_t *stream, const void *bytes, size_t n) {
   if (connect->options.resume)
     keep_session(connect, bytes, n);
   if (is_short(connect)) /* all that there is to hear */
-    sp_stream_end(stream);
+    end(connect, stream);
   else if (first && !connect->options.quiet)
     cli_tell_session(connect->report);
 }
@@ -113,18 +119,24 @@ static void give_up(cli_connect_t *connect, sp_stream_t *stream) {
   sp_stream_destroy(stream);
 }
 
+/* Many servers drop what they have to say when the other side ends: they may say it first. */
+static void on_input_end(sp_stream_t *stream, bool sent) {
+  cli_connect_t *connect = sp_stream_data(stream);
+  if (sent && connect->options.linger)
+    sp_stream_set_timeout(stream, connect->options.linger * 1000);
+  else
+    end(connect, stream);
+}
+
 /* No ticket came; or input is over and the peer is quiet: it is our turn to end. */
 static void on_timeout(sp_stream_t *stream) {
   cli_connect_t *connect = sp_stream_data(stream);
-  if (connect->ended && is_short(connect)) {
+  if (!connect->ended)
+    end(connect, stream);
+  else if (is_short(connect))
     sp_stream_destroy(stream); /* it said what we wanted to know */
-  } else if (connect->ended) {
+  else
     give_up(connect, stream);
-  } else if (is_short(connect) || cli_pump_ended(connect->pump)) {
-    connect->ended = true;
-    sp_stream_set_timeout(stream, connect->options.timeout * 1000);
-    sp_stream_end(stream);
-  }
 }
 
 static void connect_once(cli_connect_t *connect);
@@ -169,7 +181,7 @@ static void begin(cli_connect_t *connect, sp_stream_t *stream) {
     sp_stream_set_timeout(stream, TICKET_WAIT);
     return;
   }
-  connect->pump = cli_pump_start(&connect->loop, stream, o->crlf != 0, o->linger * 1000);
+  connect->pump = cli_pump_start(&connect->loop, stream, o->crlf != 0, on_input_end);
   if (connect->pump)
     return;
   note(connect, cli_fail("no memory to read standard input"));

@@ -18,7 +18,7 @@ struct cli_pump {
     uv_idle_t idle;
     uv_handle_t handle;
   };
-  int linger;
+  cli_pump_end_t on_end;
   bool is_file, running, ended, sent, crlf, after_cr;
 };
 
@@ -40,10 +40,7 @@ static void run(cli_pump_t *pump, bool on) {
 static void end(cli_pump_t *pump) {
   pump->ended = true;
   run(pump, false);
-  if (pump->sent && pump->linger)
-    sp_stream_set_timeout(pump->stream, pump->linger);
-  else
-    sp_stream_end(pump->stream);
+  pump->on_end(pump->stream, pump->sent);
 }
 
 /* `room` takes twice of n. */
@@ -94,7 +91,7 @@ static int watch(cli_pump_t *pump, uv_loop_t *loop) {
   return status;
 }
 
-cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream, bool crlf, int linger) {
+cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream, bool crlf, cli_pump_end_t on_end) {
   cli_pump_t *pump = calloc(1, sizeof *pump);
   if (!pump)
     return NULL;
@@ -106,7 +103,7 @@ cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream, bool crlf, int 
   pump->handle.data = pump;
   pump->stream = stream;
   pump->crlf = crlf;
-  pump->linger = linger;
+  pump->on_end = on_end;
   run(pump, true);
   return pump;
 }
@@ -115,8 +112,6 @@ void cli_pump_drained(cli_pump_t *pump) {
   if (pump && pump->stream && !pump->ended)
     run(pump, true);
 }
-
-bool cli_pump_ended(const cli_pump_t *pump) { return pump && pump->ended; }
 
 void cli_pump_stop(cli_pump_t *pump) {
   if (!pump || !pump->stream)

@@ -6,15 +6,13 @@
 
 typedef struct cli_pump cli_pump_t;
 
-/* Begins to read standard input and send it, with `crlf` each newline as CR LF; NULL: no memory.
- * The stream's `drain` goes to cli_pump_drained. At the end of input the stream is ended: at once
- * if nothing was sent, else after `linger` milliseconds without traffic, as its `timeout` tells;
- * for many servers drop what they have to say when the other side ends. */
-cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream, bool crlf, int linger);
-void cli_pump_drained(cli_pump_t *pump);
+/* Input has come to its end; `sent`: and there was some. */
+typedef void (*cli_pump_end_t)(sp_stream_t *stream, bool sent);
 
-/* Whether input has come to its end. NULL: no. */
-bool cli_pump_ended(const cli_pump_t *pump);
+/* Begins to read standard input and send it, with `crlf` each newline as CR LF; NULL: no memory.
+ * The stream's `drain` goes to cli_pump_drained. */
+cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream, bool crlf, cli_pump_end_t on_end);
+void cli_pump_drained(cli_pump_t *pump);
 
 /* The stream is gone: reads no more. Frees the pump once its handle is closed. NULL is fine. */
 void cli_pump_stop(cli_pump_t *pump);

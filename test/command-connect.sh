@@ -27,6 +27,62 @@ says "connection 3: resumed"
 expect 0 "localhost:$port" --ca "$root" --resume
 says "connection 3: resumed"
 
+# -- files that it writes --------------------------------------------------------------------------
+umask 0
+expect 0 "localhost:$port" --ca "$root" --keylog secrets
+says "warning: --keylog: whoever reads secrets can read this connection"
+[ "$(stat -c %a secrets)" = 600 ] || fail "others can read the secrets"
+grep -q '^CLIENT_HANDSHAKE_TRAFFIC_SECRET ' secrets || fail "the secrets are not there"
+lines=$(wc -l <secrets)
+expect 0 "localhost:$port" --ca "$root" --keylog secrets --quiet
+[ "$(wc -l <secrets)" -gt "$lines" ] || fail "the secrets of a second connection are not added"
+chmod 644 secrets
+expect 1 "localhost:$port" --ca "$root" --keylog secrets
+says "chmod 600"
+ln -s secrets link
+expect 1 "localhost:$port" --ca "$root" --keylog link
+expect 1 "localhost:$port" --ca "$root" --keylog nowhere/secrets
+says "cannot write nowhere/secrets: No such file"
+umask 022
+expect 0 "localhost:$port" --ca "$root" --save-chain chain.pem
+cmp -s chain.pem cert.pem || fail "--save-chain wrote something else"
+expect 1 "localhost:$port" --ca "$root" --save-chain chain.pem
+says "exists already"
+expect 0 "localhost:$port" --ca "$root" --save-chain chain.pem --force
+expect 0 "localhost:$port" --ca "$root" --save-chain - --quiet
+cmp -s out cert.pem || fail "--save-chain - says something else"
+expect 3 "localhost:$port" --save-chain refused.pem
+cmp -s refused.pem cert.pem || fail "the certificate that was refused is not written"
+expect 0 "localhost:$port" --ca "$root" --trace --quiet
+says "> ClientHello"
+says "< Finished"
+
+# -- targets -----------------------------------------------------------------------------------------
+if [ -s /proc/net/if_inet6 ]; then
+  ipv4=$port
+  listen '^ACCEPT .*:([0-9]+)$' openssl s_server -accept '[::1]:0' -key key.pem -cert cert.pem -www
+  expect 0 "[::1]:$port" --ca "$root" --server-name localhost
+  says "::1 port $port"
+  expect 7 "[::1]:$port" --ca "$root" --server-name localhost -4
+  stop
+  port=$ipv4
+fi
+expect 1 "https://localhost:$port/"
+says "is a URL"
+expect 1 unix:
+says "a socket's path"
+expect 1 "unix:$work/x"
+says "--server-name NAME is missing"
+expect 7 "unix:$work/x" --server-name localhost
+says "no such file"
+expect 1 "localhost:$port" --timeout 0
+expect 1 "localhost:$port" --linger -1
+expect 1 "localhost:$port" --passphrase-file "$root"
+expect 1 "localhost:$port" --ciphers nonsense
+says "nonsense"
+expect 1 "localhost:$port" --groups nonsense
+says "nonsense"
+
 # -- who it refuses, and what one can do -------------------------------------------------------------
 expect 3 "localhost:$port"
 says "UNABLE_TO_VERIFY_LEAF_SIGNATURE"
@@ -68,6 +124,17 @@ one_shot $'220 mail.example ESMTP\r\n'
 expect 5 "localhost:$port"
 one_shot "" wait
 expect 6 "localhost:$port" --timeout 1
+# One that keeps its end open is not waited for without end.
+if command -v node >/dev/null; then
+  listen '^([0-9]+)$' node -e 'const fs = require("fs"), tls = require("tls");
+    const s = tls.createServer({key: fs.readFileSync("key.pem"), cert: fs.readFileSync("cert.pem"), allowHalfOpen: true},
+      (c) => c.resume().on("error", () => {}));
+    s.listen(0, "127.0.0.1", () => console.log(s.address().port))'
+  expect 6 "localhost:$port" --ca "$root" --timeout 2
+  says "did not end within 2 seconds after we did"
+  expect 0 "localhost:$port" --ca "$root" --timeout 1 --json
+  stop
+fi
 
 # -- truncation: visible -----------------------------------------------------------------------------
 serve -key key.pem -cert cert.pem -www
