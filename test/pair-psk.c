@@ -494,6 +494,34 @@ static void the_key_comes_later_to_streams(void **state) {
   }
 }
 
+/* A server whose clients all know a key needs no certificate. */
+static void a_server_without_certificates(void **state) {
+  (void)state;
+  sp_context_t *keys = server_of(SP_PROTOCOL_DEFAULT, SP_OPTIONS(.host = NULL));
+  sp_context_t *nothing = context_made(SP_OPTIONS(.host = NULL));
+  EACH_VERSION(version) {
+    fixture_t *f = fixture_new();
+    sp_context_t *client = client_of(version, SP_OPTIONS(.host = NULL));
+    reset("bob");
+    f->react = talk;
+    fixture_serve(f, SP_OPTIONS(.ciphers = CIPHERS, .hooks.psk_server = on_server));
+    actor_t *actor =
+        fixture_connect(f, SP_OPTIONS(.host = "127.0.0.1", .port = f->port, .context = client));
+    actor->react = talk;
+    assert_int_equal(sp_server_set_context(f->server, nothing), SP_EOPTION);
+    assert_int_equal(sp_server_add_context(f->server, "a.example", nothing), SP_EOPTION);
+    assert_int_equal(sp_server_add_context(f->server, "a.example", keys), 0);
+    assert_int_equal(sp_server_set_context(f->server, keys), 0);
+    fixture_run(f);
+    assert_string_equal(actor->log, "secure data close");
+    assert_string_equal(now.seen, "bob");
+    fixture_free(f);
+    sp_context_release(client);
+  }
+  sp_context_release(keys);
+  sp_context_release(nothing);
+}
+
 /* -- with openssl ------------------------------------------------------------------------------ */
 
 static const struct {
@@ -650,6 +678,7 @@ int main(void) {
       cmocka_unit_test(the_key_comes_later),
       cmocka_unit_test(what_is_no_key),
       cmocka_unit_test(the_key_comes_later_to_streams),
+      cmocka_unit_test(a_server_without_certificates),
       cmocka_unit_test(gnutls_cli_has_the_key),
       cmocka_unit_test(gnutls_serv_has_the_key),
   };

@@ -23,8 +23,8 @@ typedef struct sp_server sp_server_t;
  * stream is then set up with sp_stream_on, piped, written to, or destroyed; a failed one only
  * answers questions and closes by itself.
  * Reads all of `options` but what belongs to connect. A server needs a certificate with its key,
- * unless options->context brings a context without (whose handshakes fail unless a name or a hook
- * chooses another).
+ * or the hook psk_server, unless options->context brings a context without (whose handshakes fail
+ * unless a name or a hook chooses another).
  * Errors: those of sp_context_new, SP_EOPTION, UV_ENOMEM.
  */
 SP_EXTERN int sp_server_new(sp_server_t **server, uv_loop_t *loop, sp_secure_cb on_secure,
@@ -81,7 +81,8 @@ SP_EXTERN void sp_server_on_accept(sp_server_t *server, sp_accept_cb on_accept);
  * with one more label; an exact name wins, case and a trailing dot do not matter. Live connections
  * keep theirs; the next handshake takes the new one. The context is retained. NULL removes a name.
  * (A context that is made anew when its files change: sp_server_follow.)
- * Returns 0; SP_EOPTION for a name that is none or a context without certificate; UV_ENOMEM.
+ * Returns 0; SP_EOPTION for a name that is none or a context with neither certificate nor
+ * psk_server; UV_ENOMEM.
  */
 SP_EXTERN int sp_server_set_context(sp_server_t *server, sp_context_t *context);
 SP_EXTERN int sp_server_add_context(sp_server_t *server, const char *name, sp_context_t *context);

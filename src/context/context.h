@@ -80,6 +80,11 @@ int sp__context_of(sp_context_t **context, const sp_options_t *options, sp_error
  * Returns 0, UV_ENOMEM or SP_ECRYPTO. */
 int sp__context_apply(const sp_context_t *context, SSL *ssl, sp_role_t role, bool swapped);
 
+/* A server's, with a certificate or with keys that its clients know before. */
+static inline bool sp__context_can_serve(const sp_context_t *context) {
+  return context->has_certificate || context->hooks.psk_server;
+}
+
 /* Has a server's SSL ask for a certificate after its handshake. Returns as the above. */
 int sp__context_ask(const sp_context_t *context, SSL *ssl);
 

@@ -47,10 +47,12 @@ static void set_options(sp_server_t *server, const sp_options_t *options) {
 static int check_context(const sp_server_t *server, const sp_options_t *options, sp_error_t *why) {
   if (options->context)
     return sp__hooks_check(&options->hooks, options->context, why);
-  if (sp_context_has_certificate(server->context.context))
+  if (sp__context_can_serve(server->context.context))
     return 0;
-  return sp__fail(why, SP_EOPTION, SP_US,
-                  "a server needs key and cert (or key_file and cert_file): neither is given");
+  return sp__fail(
+      why, SP_EOPTION, SP_US,
+      "a server needs key and cert (or key_file and cert_file), or the hook psk_server: "
+      "none is given");
 }
 
 static int make(sp_server_t *server, uv_loop_t *uv, const sp_options_t *given, sp_error_t *why) {
@@ -124,20 +126,20 @@ void sp_server_destroy_all(sp_server_t *server) {
 /* -- contexts ---------------------------------------------------------------------------------- */
 
 int sp_server_set_context(sp_server_t *server, sp_context_t *context) {
-  if (!context || !sp_context_has_certificate(context))
+  if (!context || !sp__context_can_serve(context))
     return SP_EOPTION;
   sp__source_set(&server->context, context);
   return 0;
 }
 
 int sp_server_add_context(sp_server_t *server, const char *name, sp_context_t *context) {
-  if (!name || (context && !sp_context_has_certificate(context)))
+  if (!name || (context && !sp__context_can_serve(context)))
     return SP_EOPTION;
   return sp__names_set(&server->names, name, context);
 }
 
 int sp_server_follow(sp_server_t *server, const char *name, sp_watch_t *watch) {
-  if (!watch->has_certificate)
+  if (!watch->can_serve)
     return SP_EOPTION;
   if (name)
     return sp__names_follow(&server->names, name, watch->current);

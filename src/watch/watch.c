@@ -227,7 +227,7 @@ static int make_first(sp_watch_t *watch, sp_error_t *why) {
   first->expires = first->context_expires;
   first->staple_until = first->context_staple_until;
   first->has_context = true;
-  watch->has_certificate = sp_context_has_certificate(first->context);
+  watch->can_serve = sp__context_can_serve(first->context);
   watch->current = sp__current_new(first->context);
   sp_context_release(first->context);
   first->context = NULL;

@@ -20,8 +20,8 @@ struct sp_watch {
   sp__folders_t folders;
   size_t open; /* handles not closed yet */
   uint64_t interval, grace;
-  uint64_t changed_at;  /* uv_now when a change was last seen */
-  bool has_certificate; /* each of its contexts, since the options stay the same */
+  uint64_t changed_at; /* uv_now when a change was last seen */
+  bool can_serve;      /* each of its contexts, since the options stay the same */
   bool is_looking;
   bool was_touched; /* the system told of something, or a look was not the last word */
   bool is_asked;    /* by sp_watch_check */
