@@ -6,4 +6,7 @@ foreach(source IN LISTS examples)
   set_target_properties(example-${name} PROPERTIES OUTPUT_NAME ${name}
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
   target_link_libraries(example-${name} PRIVATE securepair::securepair securepair_flags)
+  if(name STREQUAL key-process) # signs by itself
+    target_link_libraries(example-${name} PRIVATE OpenSSL::Crypto)
+  endif()
 endforeach()

@@ -172,7 +172,8 @@ make_keys() {
 try_usage() {
   local name
   expect_status "client without arguments" 2 example client
-  for name in mutual-tls proxy pair-in-memory staple-server starttls-client resume-client; do
+  for name in mutual-tls proxy pair-in-memory staple-server starttls-client resume-client names-server several-names \
+    key-process shared-key; do
     expect_status "$name without arguments" 2 example "$name"
     expect "$name without arguments" "^usage: $name " err
   done
@@ -377,6 +378,86 @@ try_staple() {
   expect_status "staple-server with a revoked certificate" 1 example_that_cannot_start staple-server 0 \
     client-key.pem chain.pem response
   expect "staple-server with a revoked certificate" '^SP_ESTAPLE: .*was revoked by Our Authority' err
+}
+
+# Each name has its certificate; who knocks is told by its fingerprint, and can be sent away by it.
+try_several_names() {
+  local version line
+  local names=("$examples/several-names" 0 server-key.pem server-cert.pem '*.example' stranger-key.pem
+    stranger-cert.pem)
+  serve several-names "${names[@]}"
+  for version in -tls1_2 -tls1_3; do
+    visit "$port" $version -servername mail.example -alpn h3,h2
+    expect "several-names for a name" '^you asked for mail\.example and speak h2$' out
+    expect "several-names for a name" 'CN ?= ?stranger' err
+    visit "$port" $version -noservername
+    expect "several-names for no name" '^you asked for  and speak whatever you like$' out
+    expect "several-names for no name" 'CN ?= ?localhost' err
+    visit "$port" $version -alpn h3
+    expect "several-names for another protocol" 'alert number 120' err
+  done
+  read -r -t "$patience" -u "$said" line
+  [[ $line =~ ^(t12d[0-9]{4}h3_[0-9a-f]{12}_[0-9a-f]{12})\ asks\ for\ mail\.example$ ]] ||
+    fail "several-names says of s_client: $line"
+  stop several-names "$pid"
+  serve several-names "${names[0]}" --refuse "${BASH_REMATCH[1]:-}" "${names[@]:1}"
+  visit "$port" -tls1_2 -servername mail.example -alpn h3,h2
+  expect "several-names --refuse" 'alert number 49' err
+  visit "$port" -tls1_3 -servername mail.example -alpn h3,h2
+  expect "several-names --refuse for others" '^you asked for mail\.example' out
+  stop several-names "$pid"
+  expect_status "several-names with a name that is none" 1 example_that_cannot_start several-names 0 \
+    server-key.pem server-cert.pem "two words" server-key.pem server-cert.pem
+  expect "several-names with a name that is none" 'a name is a host name' err
+}
+
+try_key_process() {
+  local version
+  openssl genrsa -out rsa-key.pem 2048 2>/dev/null
+  openssl req -x509 -key rsa-key.pem -days 2 -subj /CN=rsa -out rsa-cert.pem
+  for key in server rsa; do
+    serve key-process "$examples/key-process" 0 $key-key.pem $key-cert.pem
+    for version in -tls1_2 -tls1_3; do
+      visit "$port" $version
+      expect "key-process, $key" '^signed elsewhere$' out
+    done
+    stop key-process "$pid"
+  done
+  serve key-process "$examples/key-process" 0 stranger-key.pem server-cert.pem # not its key
+  visit "$port"
+  expect_not "key-process with another key" 'signed elsewhere' out
+  stop key-process "$pid"
+}
+
+try_shared_key() {
+  local version key=000102030405060708090a0b0c0d0e0f
+  serve shared-key "$examples/shared-key" serve 0 $key
+  for version in "-tls1_2 -cipher PSK" -tls1_3; do
+    # shellcheck disable=SC2086 # one or three words
+    visit "$port" $version -psk_identity lamp -psk $key
+    expect "shared-key for s_client" '^welcome!$' out
+  done
+  expect_status "shared-key" 0 example shared-key localhost "$port" lamp $key
+  expect shared-key '^welcome!$' out
+  expect_status "shared-key with another key" 1 example shared-key localhost "$port" lamp f$key"0"
+  expect_status "shared-key with a word for a key" 2 example shared-key localhost "$port" lamp sesame
+  expect "shared-key with a word for a key" 'hexadecimal' err
+  stop shared-key "$pid"
+}
+
+# The server knows a session again that it keeps itself, in whichever thread.
+try_session_store() {
+  local version
+  serve session-store-server "$examples/session-store-server" 0
+  for version in -tls1_2 -tls1_3; do
+    timeout "$patience" openssl s_client -connect "127.0.0.1:$port" $version -ign_eof -sess_out session \
+      </dev/null >out 2>err || true
+    expect "session-store-server" '^welcome!' out
+    timeout "$patience" openssl s_client -connect "127.0.0.1:$port" $version -ign_eof -sess_in session \
+      </dev/null >out 2>err || true
+    expect "session-store-server, again" '^welcome back!' out
+  done
+  stop session-store-server "$pid"
 }
 
 try_starttls() {
@@ -589,6 +670,10 @@ try_resume_client
 try_truncation
 try_mutual_tls
 try_staple
+try_several_names
+try_key_process
+try_shared_key
+try_session_store
 try_starttls
 try_proxy
 try_reload_server
