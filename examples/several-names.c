@@ -88,7 +88,8 @@ int main(int argc, char **argv) {
     argv += 2;
   }
   if (argc < 4 || (argc - 4) % 3 || sscanf(argv[1], "%5d%c", &port, &rest) != 1)
-    return fprintf(stderr, "usage: several-names [--refuse JA4] PORT KEY CERT [NAME KEY CERT]...\n"),
+    return fprintf(stderr,
+                   "usage: several-names [--refuse JA4] PORT KEY CERT [NAME KEY CERT]...\n"),
            2;
   return run(port, argc - 2, argv + 2, refused);
 }
