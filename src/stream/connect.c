@@ -1,6 +1,7 @@
 /*
  * Connecting: look up the host, then try its addresses in turns of families, each a little after
- * the one before (RFC 8305, "happy eyeballs"); the first that answers wins.
+ * the one before (RFC 8305, "happy eyeballs"); the first that answers wins. For a stream of its
+ * own, or to pipe one that is there already.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,12 +26,13 @@ typedef struct sp__connector {
   const struct sockaddr **addresses; /* in the order to be tried, from `found` */
   size_t count, next;
   struct addrinfo *found;
-  struct sockaddr_storage localhost[2]; /* where the resolver does not know it */
+  struct sockaddr_storage localhost[2]; /* where the resolver does not know it; or a number's */
   sp__list_t attempts;
   uv_getaddrinfo_t lookup;
   uv_timer_t stagger;
   unsigned pending; /* what libuv still has of ours */
   bool is_path, timer_closing;
+  bool pipes; /* the stream is secure already, and gets a pipe to what answers */
   int port, family;
   int status;     /* of the last attempt that failed */
   char tried[64]; /* its address */
@@ -99,10 +101,33 @@ static void give_up(sp__connector_t *connector, int status, const char *what) {
   sp__stream_fail(stream, &error);
 }
 
+/* The stream is destroyed already where something went wrong. */
+static void on_pipe_over(uv_stream_t *plain, int status) {
+  (void)status;
+  uv_close((uv_handle_t *)plain, on_loser_closed);
+}
+
+static void pipe_with(sp_stream_t *stream, uv_stream_t *plain) {
+  sp_error_t error;
+  (void)uv_tcp_nodelay((uv_tcp_t *)plain, true); /* records are passed on as they come */
+  int status = sp_stream_pipe_plain(stream, plain, SP_PIPE_BOTH, on_pipe_over);
+  if (status == 0)
+    return;
+  uv_close((uv_handle_t *)plain, on_loser_closed);
+  if (status == SP_EOPTION)
+    sp__fail(&error, status, SP_US, "the stream was piped elsewhere while it was being connected");
+  else
+    sp__fail_system(&error, status, "cannot read from what the stream is piped to");
+  sp__stream_fail(stream, &error);
+}
+
 static void win(sp__connector_t *connector, uv_stream_t *io) {
   sp_stream_t *stream = connector->stream;
   wind_up(connector);
-  sp__stream_bind(stream, io, true, stream->pair, &connector->settings);
+  if (connector->pipes)
+    pipe_with(stream, io);
+  else
+    sp__stream_bind(stream, io, true, stream->pair, &connector->settings);
 }
 
 static void try_next(sp__connector_t *connector);
@@ -383,4 +408,38 @@ int sp_connect(sp_stream_t **stream, uv_loop_t *loop, sp_secure_cb on_secure, sp
     return sp__fail_system(why, status, "cannot connect to %s", target);
   }
   return 0;
+}
+
+/* -- sp_stream_pipe_to ------------------------------------------------------------------------- */
+
+/* An address as it is needs nobody to look it up. */
+static bool is_number(sp__connector_t *connector) {
+  struct sockaddr_storage *room = connector->localhost;
+  if (uv_ip4_addr(connector->host, connector->port, (struct sockaddr_in *)room) != 0 &&
+      uv_ip6_addr(connector->host, connector->port, (struct sockaddr_in6 *)room) != 0)
+    return false;
+  if (!(connector->addresses = sp__alloc(sizeof *connector->addresses)))
+    return false;
+  connector->addresses[connector->count++] = (struct sockaddr *)room;
+  return true;
+}
+
+int sp_stream_pipe_to(sp_stream_t *stream, const char *host, int port) {
+  static const sp__settings_t none;
+  if (!host || port < 1 || port > 65535 || stream->pipe_to || stream->relay || stream->connector)
+    return SP_EOPTION;
+  if (stream->error)
+    return stream->error->status;
+  if (stream->closing)
+    return UV_ECANCELED;
+  sp__connector_t *connector = connector_new(stream, &none, host, port);
+  if (!connector)
+    return UV_ENOMEM;
+  connector->pipes = true;
+  int status = is_number(connector)
+                   ? try_address(connector, connector->addresses[connector->next++])
+                   : look_up(connector);
+  if (status < 0)
+    wind_up(connector);
+  return status;
 }
