@@ -2,7 +2,7 @@
 // What an idle connection keeps of a server's memory: how the resident set grows between two numbers
 // of connections, each after a handshake and an echo of 1 KB, when buffers had time to be let go.
 
-const { residentKB } = require('./processes.js');
+const { descriptors, residentKB } = require('./processes.js');
 const { hold } = require('./load.js');
 const { takeTurns } = require('./slices.js');
 
@@ -24,8 +24,15 @@ async function slope(kit, server, from, to) {
   }
 }
 
+// As many as may be open at both ends; a proxy has two sockets for each (and stunnel's limit is lower).
+function connectionsOf(row, [from, to]) {
+  const most = Math.floor((descriptors() * (row.group === 'proxy' ? 0.48 : 0.98)) / 100) * 100;
+  return [Math.min(from, most / 2), Math.min(to, most)];
+}
+
 // Each time with a new process: what an allocator kept of the last time would hide the growth.
-async function measureIdle(kit, row, start, { connections: [from, to], times }, tell) {
+async function measureIdle(kit, row, start, { connections, times }, tell) {
+  const [from, to] = connectionsOf(row, connections);
   const one = async (i) => {
     const server = await start(i);
     try {
@@ -40,4 +47,4 @@ async function measureIdle(kit, row, start, { connections: [from, to], times }, 
 const idleSeconds = (row, { connections: [, to], times }) =>
   row.contestants.length * times * (2 * SETTLE + 1 + to / 1200);
 
-module.exports = { measureIdle, idleSeconds };
+module.exports = { measureIdle, idleSeconds, connectionsOf };

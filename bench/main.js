@@ -11,7 +11,7 @@ const { PROXIES, startProxy, startBackend } = require('./proxies.js');
 const { makeKit } = require('./kit.js');
 const { facts, differs } = require('./load.js');
 const { measureCost, costSeconds } = require('./cost.js');
-const { measureIdle, idleSeconds } = require('./idle.js');
+const { measureIdle, idleSeconds, connectionsOf } = require('./idle.js');
 const { measureLatency, latencySeconds } = require('./latency.js');
 const { judgeCost, judgeLatency } = require('./judge.js');
 const { describeMachine, watchMachine } = require('./machine.js');
@@ -29,7 +29,7 @@ WHAT is groups or rows; the names of peers among them leave out the others. Defa
   rows:   ${ROWS.map(({ name }) => name).join(' ').replace(/(.{1,88})( |$)/g, '$1\n          ').trim()}
   peers:  ${PEERS.join(' ')}`;
 
-const FULL = { rounds: 12, seconds: 2, latencyRounds: 9, latencySeconds: 2.5, times: 3, connections: [2000, 10000] };
+const FULL = { rounds: 12, seconds: 2, latencyRounds: 9, latencySeconds: 2.5, times: 2, connections: [2000, 10000] };
 const QUICK = { rounds: 5, seconds: 0.6, latencyRounds: 3, latencySeconds: 1, times: 1, connections: [500, 3000] };
 
 class Usage extends Error {}
@@ -135,6 +135,8 @@ async function measureRow(kit, row, settings, tell) {
     const start = starter(kit, row, backend);
     const names = await ready(kit, row, start, result);
     const here = { ...row, contestants: names };
+    if (row.kind === 'idle')
+      result.notes.push(`the growth from ${connectionsOf(row, settings.connections).join(' to ')} connections`);
     const told = (done, all, i) => tell(done, all, titleOf(names[i]));
     return { ...result, ...(await measureKind(kit, here, start, settings, told)) };
   } finally {

@@ -31,6 +31,12 @@ function prefix({ core, realTime, nice }) {
   ];
 }
 
+// How many files a process may have open.
+function descriptors() {
+  const limits = fs.readFileSync('/proc/self/limits', 'utf8');
+  return Number(/^Max open files\s+\d+\s+(\d+)/m.exec(limits)?.[1] ?? 1024);
+}
+
 // In a process group of its own: Ctrl-C reaches us only, and we end everybody in order.
 function start(words, { env = {}, stdio = ['pipe', 'pipe', 'pipe'], ...where } = {}) {
   const all = [...prefix(where), ...words.map(String)];
@@ -145,5 +151,5 @@ function cpuTime(kit, pids) {
 }
 
 module.exports = {
-  SERVER, CLIENT, able, start, run, serve, stop, stopAll, kill, limited, tree, residentKB, cpuTime, works,
+  SERVER, CLIENT, able, descriptors, start, run, serve, stop, stopAll, tree, residentKB, cpuTime,
 };

@@ -8,12 +8,9 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 
-const { SERVER, CLIENT, start, serve, stop, tree } = require('./processes.js');
+const { SERVER, CLIENT, descriptors, start, serve, stop, tree } = require('./processes.js');
 
-// Each holds two sockets for a connection.
-const DESCRIPTORS = Number(/^Max open files\s+\d+\s+(\d+)/m.exec(fs.readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024);
-const CONNECTIONS = Math.min(16000, Math.floor((DESCRIPTORS - 200) / 2));
-
+const CONNECTIONS = Math.min(16000, Math.floor((descriptors() - 200) / 2)); // two sockets each
 const isRoot = process.getuid() === 0;
 
 // `file` makes its configuration, `words` start it with that. `version` is what it says of itself.
