@@ -7,6 +7,7 @@ const path = require('node:path');
 const { GROUPS } = require('./rows.js');
 const { number, factor, interval } = require('./table.js');
 const chart = require('./chart.js');
+const { countsTable } = require('./counts.js');
 const notes = require('./notes.js');
 
 const UNITS = {
@@ -77,23 +78,28 @@ function latencyTable(row) {
   }));
 }
 
+function countsOf(row) {
+  const [head, ...lines] = countsTable(row, (name) => row.contestants.find((one) => one.name === name).title);
+  return table(head, lines);
+}
+
 const remarks = (row) => [
   ...(row.error ? [`failed: ${row.error.split('\n')[0]}`] : []), ...(row.notes ?? []), ...(notes[row.name] ? [notes[row.name]] : []),
 ].map((note) => `- ${row.title}: ${note}`);
 
 function tables(rows) {
   const whole = rows.filter(({ error }) => !error);
-  const costs = whole.filter(({ series, markdown }) => !series && !markdown);
+  const costs = whole.filter(({ series, counts }) => !series && !counts);
   return [
     ...(costs.length ? [costTable(costs)] : []),
     ...whole.filter(({ series }) => series).map(latencyTable),
-    ...whole.filter(({ markdown }) => markdown).map(({ markdown }) => markdown),
+    ...whole.filter(({ counts }) => counts).map(countsOf),
   ];
 }
 
 // -- parts ---------------------------------------------------------------------------------------
 
-const drawn = (row) => !row.error && !row.markdown && row.contestants.length > 1;
+const drawn = (row) => !row.error && !row.counts && row.contestants.length > 1;
 
 function chartsOf(group, rows) {
   const whole = rows.filter(drawn);
@@ -130,6 +136,7 @@ function conditions({ when, command, machine }) {
   const stolen = machine.stolen >= 0.005 ? `; a hypervisor took ${(machine.stolen * 100).toFixed(1)} % of the time` : '';
   return `\`${command}\` on ${when.slice(0, 10)} at ${when.slice(11, 16)} UTC${machine.minutes ? `, in ${Math.max(1, Math.round(machine.minutes))} minutes` : ', which did not come to its end'}. ` +
     `Machine: ${machine.processor}, ${machine.memory}; ${machine.system}; load ${machine.loadBefore.toFixed(1)} before the run${stolen}. ` +
+    `${machine.loadBefore > 0.5 ? '**The machine had other work at the same time: these figures are rough.** ' : ''}` +
     `${machine.openssl}, libuv ${machine.libuv}, node ${machine.node}, ${machine.compiler}. securepair ${machine.commit}.`;
 }
 

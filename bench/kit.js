@@ -30,6 +30,8 @@ const PROGRAMS = {
   ],
 };
 
+const PRELOADED = ['cubic', 'counting'];
+
 async function compile(source, to, words) {
   const cc = process.env.CC ?? 'cc';
   try {
@@ -65,8 +67,8 @@ async function makeKit({ build, programs, kinds }, tell) {
     preload: at('cubic.so'),
     missing: new Map(),
     program: at,
-    remove: () => fs.rmSync(folder, { recursive: true, force: true }),
   };
+  process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
   const jobs = programs.map(async (name) => {
     try {
       await compile(path.join(here, `${name}.c`), at(name), PROGRAMS[name](build));
@@ -75,12 +77,9 @@ async function makeKit({ build, programs, kinds }, tell) {
       tell(`without ${name}: ${error.message.split('\n')[0]}`);
     }
   });
-  try {
-    await Promise.all([compile(path.join(here, 'cubic.c'), kit.preload, ['-shared', '-fPIC']), ...jobs]);
-  } catch (error) {
-    kit.remove();
-    throw error;
-  }
+  const preloaded = PRELOADED.map((name) =>
+    compile(path.join(here, `${name}.c`), at(`${name}.so`), ['-shared', '-fPIC', '-ldl']));
+  await Promise.all([...preloaded, ...jobs]);
   return kit;
 }
 

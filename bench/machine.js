@@ -7,6 +7,7 @@ const os = require('node:os');
 
 const { able } = require('./processes.js');
 
+// The first line of what a program says of itself.
 function said(...words) {
   const { status, stdout, stderr } = spawnSync(words[0], words.slice(1), { encoding: 'utf8' });
   return status === 0 ? `${stdout}${stderr}`.trim().split('\n')[0] : 'unknown';
@@ -55,4 +56,4 @@ function watchMachine() {
   };
 }
 
-module.exports = { describeMachine, watchMachine };
+module.exports = { said, describeMachine, watchMachine };

@@ -14,6 +14,7 @@ const { measureCost, costSeconds } = require('./cost.js');
 const { measureIdle, idleSeconds, connectionsOf } = require('./idle.js');
 const { measureLatency, latencySeconds } = require('./latency.js');
 const { judgeCost, judgeLatency } = require('./judge.js');
+const { measureCounts, countsSeconds } = require('./counts.js');
 const { describeMachine, watchMachine } = require('./machine.js');
 const { makeProgress, duration } = require('./progress.js');
 const { rowText, summaryText } = require('./table.js');
@@ -70,7 +71,7 @@ function chosenRows(words) {
 
 const titleOf = (name) => (SERVERS[name] ?? PROXIES[name]).title;
 
-const SECONDS = { cost: costSeconds, idle: idleSeconds, latency: latencySeconds };
+const SECONDS = { cost: costSeconds, idle: idleSeconds, latency: latencySeconds, counts: countsSeconds };
 
 // -- contestants ---------------------------------------------------------------------------------
 
@@ -137,8 +138,9 @@ async function measureRow(kit, row, settings, tell) {
     const here = { ...row, contestants: names };
     if (row.kind === 'idle')
       result.notes.push(`the growth from ${connectionsOf(row, settings.connections).join(' to ')} connections`);
-    const told = (done, all, i) => tell(done, all, titleOf(names[i]));
-    return { ...result, ...(await measureKind(kit, here, start, settings, told)) };
+    const told = (done, all, who) => tell(done, all, titleOf(names[who] ?? who));
+    const found = await measureKind(kit, here, start, settings, told);
+    return { ...result, ...found, notes: [...result.notes, ...(found.notes ?? [])] };
   } finally {
     await backend?.stop();
   }
@@ -147,6 +149,7 @@ async function measureRow(kit, row, settings, tell) {
 async function measureKind(kit, row, start, settings, tell) {
   const names = row.contestants;
   const contestants = names.map((name) => ({ name, title: titleOf(name) }));
+  if (row.kind === 'counts') return { contestants, ...(await measureCounts(kit, row, tell)) };
   if (row.kind === 'latency') {
     const series = await withServers(names, start, (servers) => measureLatency(kit, row, servers, settings, tell));
     const titles = Object.fromEntries(names.map((name) => [name, titleOf(name)]));
@@ -177,7 +180,7 @@ function save(file, report) {
 
 function programs(rows) {
   const servers = rows.flatMap(({ contestants }) => contestants).map((name) => SERVERS[name]?.needs).filter(Boolean);
-  const others = rows.flatMap(({ kind, group }) => [...(kind === 'latency' ? ['latency'] : []), ...(group === 'proxy' ? ['backend'] : [])]);
+  const others = rows.flatMap(({ kind, group }) => [...(['latency', 'counts'].includes(kind) ? ['latency'] : []), ...(group === 'proxy' ? ['backend'] : [])]);
   return [...new Set(['load', 'cpu-time', ...servers, ...others])];
 }
 
@@ -202,7 +205,6 @@ async function runBench({ words, settings, build, file }) {
   const to = file ?? path.join(__dirname, 'results', `${when.slice(0, 19).replace(/:/g, '-')}Z.json`);
   const kinds = [...new Set(rows.map(({ what }) => what.key))];
   const kit = await makeKit({ build, programs: programs(rows), kinds }, (text) => console.log(text));
-  process.once('exit', () => kit.remove());
   const machine = describeMachine(root);
   const watched = watchMachine();
   const report = {
@@ -233,9 +235,11 @@ function document(file) {
   return 0;
 }
 
-// For ./run, which installs them: the peers of the rows chosen.
+// For ./run, which installs them: the peers of the rows chosen, and what counts.
 function tellNeeds(words) {
-  console.log([...new Set(chosenRows(words).flatMap(({ contestants }) => contestants))].join(' '));
+  const rows = chosenRows(words);
+  const kinds = rows.some(({ kind }) => kind === 'counts') ? ['counts'] : [];
+  console.log([...new Set([...rows.flatMap(({ contestants }) => contestants), ...kinds])].join(' '));
   return 0;
 }
 

@@ -3,11 +3,11 @@
 // and with the same key, suite and group. Their files are written into the kit's folder; they
 // listen on 127.0.0.1 only.
 
-const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 
+const { said } = require('./machine.js');
 const { SERVER, CLIENT, descriptors, start, serve, stop, tree } = require('./processes.js');
 
 const CONNECTIONS = Math.min(16000, Math.floor((descriptors() - 200) / 2)); // two sockets each
@@ -20,7 +20,7 @@ const PROXIES = {
     words: (kit, { port, backend, key }) => [
       path.join(kit.build, 'examples/proxy'), port, '127.0.0.1', backend, key.key, key.cert,
     ],
-    version: (kit) => firstLine('git', '-C', kit.root, 'describe', '--always', '--dirty', '--tags'),
+    version: (kit) => said('git', '-C', kit.root, 'describe', '--always', '--dirty', '--tags'),
     settings: 'examples/proxy.c',
   },
   nginx: {
@@ -49,7 +49,7 @@ stream {
 }
 `,
     words: (kit, { path: file, folder }) => ['/usr/sbin/nginx', '-p', folder, '-e', `${folder}/nginx.log`, '-c', file],
-    version: () => firstLine('/usr/sbin/nginx', '-v'),
+    version: () => said('/usr/sbin/nginx', '-v'),
     settings: 'stream module, one worker, one ticket, no session cache',
   },
   haproxy: {
@@ -69,7 +69,7 @@ listen tls
   server backend 127.0.0.1:${backend}
 `,
     words: (kit, { path: file }) => ['/usr/sbin/haproxy', '-db', '-f', file],
-    version: () => firstLine('/usr/sbin/haproxy', '-v'),
+    version: () => said('/usr/sbin/haproxy', '-v'),
     settings: 'tcp mode, one thread, no session cache; it always sends two tickets',
   },
   hitch: {
@@ -90,7 +90,7 @@ keepalive = 3600
 ${isRoot ? 'user = "nobody"' : ''}
 `,
     words: (kit, { path: file }) => ['/usr/sbin/hitch', '--config', file],
-    version: () => firstLine('/usr/sbin/hitch', '--version'),
+    version: () => said('/usr/sbin/hitch', '--version'),
     settings: 'one worker; it always sends two tickets',
   },
   stunnel: {
@@ -112,15 +112,10 @@ ciphersuites = TLS_AES_128_GCM_SHA256
 curves = X25519
 `,
     words: (kit, { path: file }) => ['/usr/bin/stunnel4', file],
-    version: () => firstLine('/usr/bin/stunnel4', '-version'),
+    version: () => said('/usr/bin/stunnel4', '-version'),
     settings: 'a thread for each connection; it always sends two tickets',
   },
 };
-
-function firstLine(...words) {
-  const { stdout, stderr } = spawnSync(words[0], words.slice(1), { encoding: 'utf8' });
-  return `${stdout}${stderr}`.trim().split('\n')[0];
-}
 
 // Debian's nginx has its stream module in a file; others have it built in.
 function nginxModule() {

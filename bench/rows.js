@@ -15,6 +15,7 @@ const GROUPS = {
   latency: 'Latency of an established connection while handshakes arrive',
   proxy: 'Proxies: TLS in front, plain behind',
   node: "The JavaScript module beside Node's tls",
+  counts: 'Counts, which do not drift',
 };
 
 // Of OpenSSL with X25519 and record buffers released 14.1 KB; a uv_tcp_t has 248 bytes; ours 750.
@@ -104,9 +105,14 @@ const node = [
   ofNode(idle, 'node-idle', 0.5),
 ];
 
+const counts = {
+  name: 'counts', group: 'counts', kind: 'counts', title: 'counts for a unit of work', contestants: ['ours', 'bare'],
+  what: { key: 'ecdsa', mode: 'echo', version: '1.3' }, bounds: [],
+};
+
 const resolution = [again(handshakes[0]), again(echo[1])];
 
-const ROWS = [...resolution, ...handshakes, ...echo, ...bulk, idle, latency, ...proxy, ...node];
+const ROWS = [...resolution, ...handshakes, ...echo, ...bulk, idle, latency, ...proxy, ...node, counts];
 
 // What may be left out of a row by naming those that shall be in it.
 const PEERS = ['bare', 'libevent', 'nginx', 'haproxy', 'hitch', 'stunnel'];

@@ -5,17 +5,15 @@
 //
 // listen on a free port of 127.0.0.1, print it, and end when their input ends.
 
-const { execFileSync } = require('node:child_process');
 const path = require('node:path');
 
+const { said } = require('./machine.js');
 const { SERVER, serve, stop, tree } = require('./processes.js');
 
 const nodeServer = path.join(__dirname, 'node-server.js');
 const register = path.join(__dirname, '../node/register.js');
 
-const versionOf = (...words) => execFileSync(words[0], words.slice(1), { encoding: 'utf8' }).trim();
-const ownVersion = (kit) =>
-  versionOf('git', '-C', kit.root, 'describe', '--always', '--dirty', '--tags');
+const ownVersion = (kit) => said('git', '-C', kit.root, 'describe', '--always', '--dirty', '--tags');
 
 // `words` run the server; `needs`: which program of the kit has to be there.
 const SERVERS = {
@@ -40,13 +38,13 @@ const SERVERS = {
   bare: {
     title: 'bare OpenSSL + epoll', needs: 'bare',
     words: (kit) => [kit.program('bare')],
-    version: () => versionOf('openssl', 'version'),
+    version: () => said('openssl', 'version'),
     settings: 'one thread, no-delay, SSL_MODE_RELEASE_BUFFERS, one ticket (bench/bare.c)',
   },
   libevent: {
     title: 'libevent', needs: 'libevent',
     words: (kit) => [kit.program('libevent')],
-    version: () => `libevent ${versionOf('pkg-config', '--modversion', 'libevent_openssl')}`,
+    version: () => `libevent ${said('pkg-config', '--modversion', 'libevent_openssl')}`,
     settings: 'bufferevent_openssl, 64 KiB a turn, no-delay, SSL_MODE_RELEASE_BUFFERS, one ticket (bench/libevent.c)',
   },
   node: {
@@ -63,17 +61,18 @@ const SERVERS = {
   },
 };
 
-// what: { key: 'ecdsa' | 'rsa', mode: 'echo' ..., version: '1.3' | '1.2', realTime, nice }
+// what: { key: 'ecdsa' | 'rsa', mode: 'echo' ..., version: '1.3' | '1.2', realTime, nice }, and for a
+// server that something looks into: wrap (words before it), env, patience (seconds until it ended)
 async function startServer(kit, name, what) {
   const server = SERVERS[name];
   const { key, cert } = kit.keys[what.key];
-  const words = [...server.words(kit), key, cert, what.mode,
+  const words = [...(what.wrap ?? []), ...server.words(kit), key, cert, what.mode,
     ...(what.version === '1.2' ? ['tls1.2'] : []), ...(server.extra ?? [])];
   const { child, line } = await serve(words, {
-    core: SERVER, realTime: what.realTime, nice: what.nice, env: { LD_PRELOAD: kit.preload },
+    core: SERVER, realTime: what.realTime, nice: what.nice, env: { LD_PRELOAD: kit.preload, ...what.env },
   });
   child.endsWithInput = true;
-  return { name, port: Number(line), pids: () => tree(child.pid), stop: () => stop(child) };
+  return { name, port: Number(line), pids: () => tree(child.pid), stop: () => stop(child, what.patience) };
 }
 
 module.exports = { SERVERS, startServer };

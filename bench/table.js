@@ -41,11 +41,19 @@ function latencyText({ title, series, ratios, bounds, contestants }) {
     '   p99 beside quiet', ...lines, ...bounds.map((bound) => `  ${bound.title}: ${factor(bound.ratio)}, ${boundText(bound)}`)];
 }
 
+function countsText(result) {
+  const { countsTable } = require('./counts.js'); // which shows numbers as this file does
+  const lines = countsTable(result, (name) => result.contestants.find((one) => one.name === name).title);
+  const widths = lines[0].map((_, i) => Math.max(...lines.map((cells) => cells[i].length)));
+  return [result.title, ...lines.map((cells) => `  ${cells.map((cell, i) =>
+    (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')}`.trimEnd())];
+}
+
 function rowText(result) {
   const notes = (result.notes ?? []).map((note) => `  (${note})`);
   if (result.error) return [result.title, `  failed: ${result.error}`, ...notes].join('\n');
-  if (result.text) return [result.title, result.text, ...notes].join('\n');
-  return [...(result.series ? latencyText(result) : costText(result)), ...notes].join('\n');
+  const text = result.counts ? countsText : result.series ? latencyText : costText;
+  return [...text(result), ...notes].join('\n');
 }
 
 // At the end: each bound, the missed ones with their figures.
