@@ -30,7 +30,7 @@ WHAT is groups or rows; the names of peers among them leave out the others. Defa
   rows:   ${ROWS.map(({ name }) => name).join(' ').replace(/(.{1,88})( |$)/g, '$1\n          ').trim()}
   peers:  ${PEERS.join(' ')}`;
 
-const FULL = { rounds: 12, seconds: 2, latencyRounds: 9, latencySeconds: 2.5, times: 2, connections: [2000, 10000] };
+const FULL = { rounds: 12, seconds: 2, latencyRounds: 9, latencySeconds: 2, times: 2, connections: [2000, 10000] };
 const QUICK = { rounds: 5, seconds: 0.6, latencyRounds: 3, latencySeconds: 1, times: 1, connections: [500, 3000] };
 
 class Usage extends Error {}
