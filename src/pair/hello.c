@@ -163,6 +163,14 @@ static int ask_alpn(sp_pair_t *pair, const sp_hooks_t *hooks, void *data) {
   return list ? hooks->alpn(pair, list, size, data) : 0;
 }
 
+/* Whether nobody has anything to say to the first message. */
+static bool is_left_alone(const sp_pair_t *pair) {
+  void *data;
+  const sp_hooks_t *hooks = sp__pair_hooks(pair, &data);
+  return !hooks->client_hello && !hooks->server_name && !hooks->alpn && !hooks->session_get &&
+         !pair->lookup && !sp__pair_store(pair);
+}
+
 static int ask(sp_pair_t *pair) {
   static int (*const stages[])(sp_pair_t *, const sp_hooks_t *,
                                void *) = {ask_hello, ask_name, ask_alpn, sp__pair_ask_session};
@@ -262,6 +270,8 @@ int sp__pair_hello(SSL *ssl, int *alert) {
     return refuse(pair, pair->answer, alert);
   if (pair->renamed)
     return refuse_other_name(pair, alert);
+  if (is_left_alone(pair))
+    pair->stage = SP__ASKED;
   if (pair->stage < SP__ASKED && sp__pair_stops_to_ask(pair)) {
     pair->apart->asks = true;
     return SSL_CLIENT_HELLO_RETRY;

@@ -200,11 +200,11 @@ static int make_with(sp_pair_t **made, sp_context_t *context, sp_role_t role,
   pair->check_name = options->check_name != SP_NO;
   pair->strict_sni = role == SP_SERVER && options->strict_sni == SP_YES;
   pair->alert = pair->refuse = -1;
-  ERR_clear_error();
+  clear_errors();
   pair->making = true;
   int status = make(pair, options, own_hooks, why);
   pair->making = false;
-  ERR_clear_error();
+  clear_errors();
   if (!status && pair->doomed)
     status = sp__fail(why, -ECANCELED, SP_US, "a hook released the pair while it was made");
   if (status < 0)
