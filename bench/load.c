@@ -4,6 +4,7 @@
  *     load handshake PORT COUNT      full handshakes, one after the other
  *     load resume PORT COUNT         the same, all resumed by the ticket of one before them
  *     load echo PORT BYTES CHUNK     BYTES in records of CHUNK bytes each, sent and read back
+ *     load ask PORT COUNT SIZE       COUNT echoes of SIZE bytes, each sent when the former is back
  *     load send PORT BYTES CHUNK     the same to a server that answers nothing (sink)
  *     load receive PORT BYTES        from a server that sends all the time (source)
  *     load idle PORT COUNT           COUNT connections that echo 1 KB each, say "ready" and then
@@ -39,7 +40,7 @@
 
 #define WINDOW (256u << 10) /* bytes on their way, so that the server never waits for us */
 #define BATCH (WINDOW / 4)  /* that are made before the socket is given them */
-#define GREETING 1024
+#define GREETING 1024u /* bytes of a connection that is idle then */
 
 static SSL_CTX *ctx;
 static int port, version = TLS1_3_VERSION;
@@ -318,23 +319,33 @@ static void run_receive(uint64_t total) {
   tell_bytes(received);
 }
 
-/* -- idle -------------------------------------------------------------------------------------- */
+/* -- ask --------------------------------------------------------------------------------------- */
 
-static void greet(SSL *ssl) {
-  static unsigned char bytes[GREETING];
+static void ask(SSL *ssl, size_t size) {
+  static unsigned char bytes[1 << 16];
   size_t n, got = 0;
-  if (SSL_write_ex(ssl, bytes, sizeof bytes, &n) != 1)
+  if (size > sizeof bytes || SSL_write_ex(ssl, bytes, size, &n) != 1 || n != size)
     fail("cannot write");
-  while (got < sizeof bytes) {
-    if (SSL_read_ex(ssl, bytes, sizeof bytes - got, &n) != 1)
+  while (got < size) {
+    if (SSL_read_ex(ssl, bytes, size - got, &n) != 1)
       fail("the echo did not come");
     got += n;
   }
 }
 
+static void run_ask(long count, size_t size) {
+  SSL *ssl = secure_connection(NULL);
+  for (long i = 0; i < count; i++)
+    ask(ssl, size);
+  end_connection(ssl);
+  (void)printf("%ld echoes\n", count);
+}
+
+/* -- idle -------------------------------------------------------------------------------------- */
+
 static void run_idle(long count) {
   for (long i = 0; i < count; i++)
-    greet(secure_connection(NULL));
+    ask(secure_connection(NULL), GREETING);
   (void)printf("ready\n");
   (void)fflush(stdout);
   while (getchar() != EOF)
@@ -446,12 +457,15 @@ int main(int argc, char **argv) {
     run_receive(count);
   else if (!strcmp(what, "echo") && count && more)
     run_echo(count, more);
+  else if (!strcmp(what, "ask") && count && more)
+    run_ask((long)count, more);
   else if (!strcmp(what, "send") && count && more)
     run_send(count, more);
   else if (!strcmp(what, "storm") && count && more)
     run_storm((long)count, (long)more);
   else
     fail("usage: load handshake|resume|idle PORT COUNT | echo|send PORT BYTES CHUNK | receive PORT "
-         "BYTES | storm PORT COUNT TIMES | facts PORT, and tls1.2 at the end if need be");
+         "BYTES | ask PORT COUNT SIZE | storm PORT COUNT TIMES | facts PORT, and tls1.2 at the end if "
+         "need be");
   return 0;
 }
