@@ -30,8 +30,6 @@ const PROGRAMS = {
   ],
 };
 
-const PRELOADED = ['cubic', 'counting'];
-
 async function compile(source, to, words) {
   const cc = process.env.CC ?? 'cc';
   try {
@@ -77,9 +75,7 @@ async function makeKit({ build, programs, kinds }, tell) {
       tell(`without ${name}: ${error.message.split('\n')[0]}`);
     }
   });
-  const preloaded = PRELOADED.map((name) =>
-    compile(path.join(here, `${name}.c`), at(`${name}.so`), ['-shared', '-fPIC', '-ldl']));
-  await Promise.all([...preloaded, ...jobs]);
+  await Promise.all([compile(path.join(here, 'cubic.c'), kit.preload, ['-shared', '-fPIC']), ...jobs]);
   return kit;
 }
 

@@ -138,7 +138,7 @@ async function measureRow(kit, row, settings, tell) {
     const here = { ...row, contestants: names };
     if (row.kind === 'idle')
       result.notes.push(`the growth from ${connectionsOf(row, settings.connections).join(' to ')} connections`);
-    const told = (done, all, who) => tell(done, all, titleOf(names[who] ?? who));
+    const told = (done, all, who) => tell(done, all, titleOf(names[who]));
     const found = await measureKind(kit, here, start, settings, told);
     return { ...result, ...found, notes: [...result.notes, ...(found.notes ?? [])] };
   } finally {
@@ -149,7 +149,7 @@ async function measureRow(kit, row, settings, tell) {
 async function measureKind(kit, row, start, settings, tell) {
   const names = row.contestants;
   const contestants = names.map((name) => ({ name, title: titleOf(name) }));
-  if (row.kind === 'counts') return { contestants, ...(await measureCounts(kit, row, tell)) };
+  if (row.kind === 'counts') return { contestants, ...(await measureCounts(kit, row, settings, tell)) };
   if (row.kind === 'latency') {
     const series = await withServers(names, start, (servers) => measureLatency(kit, row, servers, settings, tell));
     const titles = Object.fromEntries(names.map((name) => [name, titleOf(name)]));
@@ -180,7 +180,7 @@ function save(file, report) {
 
 function programs(rows) {
   const servers = rows.flatMap(({ contestants }) => contestants).map((name) => SERVERS[name]?.needs).filter(Boolean);
-  const others = rows.flatMap(({ kind, group }) => [...(['latency', 'counts'].includes(kind) ? ['latency'] : []), ...(group === 'proxy' ? ['backend'] : [])]);
+  const others = rows.flatMap(({ kind, group }) => [...(kind === 'latency' ? ['latency'] : []), ...(group === 'proxy' ? ['backend'] : [])]);
   return [...new Set(['load', 'cpu-time', ...servers, ...others])];
 }
 

@@ -151,5 +151,5 @@ function cpuTime(kit, pids) {
 }
 
 module.exports = {
-  SERVER, CLIENT, able, descriptors, start, run, serve, stop, stopAll, works, tree, residentKB, cpuTime,
+  SERVER, CLIENT, able, descriptors, start, run, serve, stop, stopAll, tree, residentKB, cpuTime,
 };

@@ -61,18 +61,17 @@ const SERVERS = {
   },
 };
 
-// what: { key: 'ecdsa' | 'rsa', mode: 'echo' ..., version: '1.3' | '1.2', realTime, nice }, and for a
-// server that something looks into: wrap (words before it), env, patience (seconds until it ended)
+// what: { key: 'ecdsa' | 'rsa', mode: 'echo' ..., version: '1.3' | '1.2', realTime, nice }
 async function startServer(kit, name, what) {
   const server = SERVERS[name];
   const { key, cert } = kit.keys[what.key];
-  const words = [...(what.wrap ?? []), ...server.words(kit), key, cert, what.mode,
+  const words = [...server.words(kit), key, cert, what.mode,
     ...(what.version === '1.2' ? ['tls1.2'] : []), ...(server.extra ?? [])];
   const { child, line } = await serve(words, {
-    core: SERVER, realTime: what.realTime, nice: what.nice, env: { LD_PRELOAD: kit.preload, ...what.env },
+    core: SERVER, realTime: what.realTime, nice: what.nice, env: { LD_PRELOAD: kit.preload },
   });
   child.endsWithInput = true;
-  return { name, port: Number(line), pids: () => tree(child.pid), stop: () => stop(child, what.patience) };
+  return { name, port: Number(line), pids: () => tree(child.pid), stop: () => stop(child) };
 }
 
 module.exports = { SERVERS, startServer };

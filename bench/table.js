@@ -1,6 +1,8 @@
 'use strict';
 // A row of results as text for a terminal.
 
+const { countsTable } = require('./counts.js');
+
 const number = (value) => {
   if (value >= 100) return value.toFixed(0);
   return value.toFixed(value >= 10 ? 1 : 2);
@@ -42,8 +44,7 @@ function latencyText({ title, series, ratios, bounds, contestants }) {
 }
 
 function countsText(result) {
-  const { countsTable } = require('./counts.js'); // which shows numbers as this file does
-  const lines = countsTable(result, (name) => result.contestants.find((one) => one.name === name).title);
+    const lines = countsTable(result, (name) => result.contestants.find((one) => one.name === name).title);
   const widths = lines[0].map((_, i) => Math.max(...lines.map((cells) => cells[i].length)));
   return [result.title, ...lines.map((cells) => `  ${cells.map((cell, i) =>
     (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')}`.trimEnd())];
