@@ -656,7 +656,7 @@ static void test_R15_a_crowd(void **state) {
   for (int live = CROWD; live;) {
     uv_run(&f->loop, UV_RUN_ONCE);
     most = loop->away > most ? loop->away : most;
-    waited += !sp__list_is_empty(&loop->ashore);
+    waited += !sp__list_is_empty(&loop->ashore[0]) || !sp__list_is_empty(&loop->ashore[1]);
     live = 0;
     for (int i = 0; i < CROWD; i++)
       live += clients[i]->stream != NULL;

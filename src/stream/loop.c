@@ -25,7 +25,8 @@ static void init(sp__loop_t *loop, uv_loop_t *uv) {
   sp__list_init(&loop->work);
   sp__list_init(&loop->turns);
   sp__list_init(&loop->waiting);
-  sp__list_init(&loop->ashore);
+  for (int i = 0; i < 2; i++)
+    sp__list_init(&loop->ashore[i]);
   sp__list_init(&loop->warm);
   for (int i = 0; i < SP__DELAYS; i++)
     sp__list_init(&loop->deadlines[i]);

@@ -46,13 +46,14 @@ typedef struct sp__loop {
   unsigned depth;   /* of library callbacks that run now: writes are corked */
   unsigned closing; /* handles still to close */
   unsigned hellos;  /* handshakes begun in this turn */
+  bool new_last;    /* who waited for a worker thread and had one last */
   unsigned away;    /* pairs that are with worker threads */
   bool lent;        /* `out` is with a pair */
   sp__list_t work;
-  sp__list_t turns;   /* work for the end of this turn */
-  sp__list_t waiting; /* streams whose handshake has to wait for a later turn */
-  sp__list_t ashore;  /* streams that wait for a worker thread */
-  sp__list_t warm;    /* streams that may hold record buffers */
+  sp__list_t turns;     /* work for the end of this turn */
+  sp__list_t waiting;   /* streams whose handshake has to wait for a later turn */
+  sp__list_t ashore[2]; /* streams that wait for a worker thread: new ones, and those that began */
+  sp__list_t warm;      /* streams that may hold record buffers */
   sp__list_t deadlines[SP__DELAYS];
   uv_check_t check;
   uv_idle_t idle;

@@ -13,6 +13,8 @@
 #include "pair/pair.h"
 #include "stream/count.h"
 
+#define HEADER 5u /* of a record */
+
 struct sp__worker {
   uv_work_t request;
   sp__apart_t apart;
@@ -53,20 +55,28 @@ unsigned sp__workers_limit(void) {
 
 static bool are_busy(const sp__loop_t *loop) { return loop->away >= sp__workers_limit(); }
 
-/* First come first served, but what has begun is brought to its end. */
+/* First come first served. Who has begun and who is new take turns: neither do many that begin keep
+ * others from their end, nor many that go on in small steps keep others from their beginning. */
 static void queue(sp_stream_t *stream) {
-  sp__list_t *list = &stream->loop->ashore;
   if (!sp__list_is_empty(&stream->waiting))
     return;
-  if (sp_pair_bytes_in(stream->pair))
-    list = list->next;
-  sp__list_append(list, &stream->waiting);
+  sp__list_append(&stream->loop->ashore[sp_pair_bytes_in(stream->pair) > 0], &stream->waiting);
   SP__COUNT(stream, waiting, 1);
 }
 
+static sp_stream_t *next_in_queue(sp__loop_t *loop) {
+  sp__list_t *list = &loop->ashore[loop->new_last];
+  if (sp__list_is_empty(list))
+    list = &loop->ashore[!loop->new_last];
+  if (sp__list_is_empty(list))
+    return NULL;
+  loop->new_last = list == &loop->ashore[0];
+  return SP__OF(list->next, sp_stream_t, waiting);
+}
+
 static void serve_queue(sp__loop_t *loop) {
-  while (!sp__list_is_empty(&loop->ashore) && !are_busy(loop)) {
-    sp_stream_t *stream = SP__OF(loop->ashore.next, sp_stream_t, waiting);
+  sp_stream_t *stream;
+  while (!are_busy(loop) && (stream = next_in_queue(loop))) {
     sp__stream_leave_turns(stream);
     sp__stream_go_on(stream);
     sp__stream_put_off(stream);
@@ -110,13 +120,23 @@ bool sp__worker_suits(const sp_stream_t *stream) {
   return stream->by_worker && sp__pair_may_leave(stream->pair);
 }
 
+/* Whether there is nothing to compute, since the first record (RFC 8446 5.1) is not complete: who
+ * sends it byte by byte is no work for a thread. */
+static bool is_first_incomplete(const sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  uint64_t before = sp_pair_bytes_in(stream->pair);
+  uint8_t header[HEADER];
+  for (uint64_t i = 0; i < HEADER && i < before + n; i++)
+    header[i] = i < before ? stream->pair->first[i] : bytes[i - before];
+  return before + n < HEADER || before + n < HEADER + (size_t)(header[3] << 8 | header[4]);
+}
+
 static bool may_go(const sp_stream_t *stream) {
   unsigned not_now = SP_PAIR_SECURE | SP_PAIR_FAILED | SP_PAIR_WAITING;
   return sp__worker_suits(stream) && !stream->full && !(sp_pair_state(stream->pair) & not_now);
 }
 
 sp__passage_t sp__worker_take(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
-  if (!may_go(stream))
+  if (!may_go(stream) || (n && is_first_incomplete(stream, bytes, n)))
     return SP__STAYS;
   if (are_busy(stream->loop)) {
     queue(stream);
