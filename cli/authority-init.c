@@ -58,6 +58,8 @@ static void undo(const making_t *making) {
   for (size_t i = 0; i < making->count; i++)
     if (cli_authority_path(path, sizeof path, making->spec->folder, making->made[i]))
       (void)unlink(path);
+  if (cli_authority_path(path, sizeof path, making->spec->folder, "authority.db-journal"))
+    (void)unlink(path);              /* of a database that could not be set up */
   (void)rmdir(making->spec->folder); /* unless it is not empty */
 }
 

@@ -1,4 +1,5 @@
 /* PKCS#12 (RFC 7292). */
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/err.h>
@@ -91,10 +92,19 @@ static void judge(const cli_source_t *source, const char *legacy) {
       source->file, legacy);
 }
 
+static OSSL_PROVIDER *loaded[2];
+
+static void unload(void) {
+  OSSL_PROVIDER_unload(loaded[1]);
+  OSSL_PROVIDER_unload(loaded[0]);
+}
+
 /* For the rest of this process. Whoever loads a provider has to load the usual one, too. */
 static void load_legacy(void) {
-  (void)OSSL_PROVIDER_load(NULL, "default");
-  (void)OSSL_PROVIDER_load(NULL, "legacy"); /* not every system has it */
+  if (loaded[0] || atexit(unload) != 0)
+    return;
+  loaded[0] = OSSL_PROVIDER_load(NULL, "default");
+  loaded[1] = OSSL_PROVIDER_load(NULL, "legacy"); /* not every system has it */
   ERR_clear_error();
 }
 
