@@ -541,7 +541,7 @@ static void c06_write_after_end(void **state) {
 
 /* -- C07: pending writes ---------------------------------------------------------------------- */
 
-#define WRITES 1000u
+#define WRITES 4000u /* 16 MB: more than the socket buffers of both ends */
 
 static void write_many(actor_t *actor) {
   for (unsigned i = 0; i < WRITES; i++)

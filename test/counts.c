@@ -167,22 +167,22 @@ static void check_handshake(const char *title, sp_role_t role, sp_protocol_t ver
     assert_int_equal(counts.calls[CALL_ACCEPT], 1);
 }
 
-/* stream, pair and the uv handle; a flight is one write */
+/* stream, pair, the uv handle and the last flight, which waits for what the callback writes */
 static void test_handshake_of_server_1_3(void **state) {
   (void)state;
-  check_handshake("handshake 1.3, server", SP_SERVER, SP_TLS1_3, 3, 2);
+  check_handshake("handshake 1.3, server", SP_SERVER, SP_TLS1_3, 4, 2);
 }
 
 static void test_handshake_of_server_1_2(void **state) {
   (void)state;
-  check_handshake("handshake 1.2, server", SP_SERVER, SP_TLS1_2, 3, 2);
+  check_handshake("handshake 1.2, server", SP_SERVER, SP_TLS1_2, 4, 2);
 }
 
 /* and the connector with its attempt and addresses, the server's name and place, the first flight
  */
 static void test_handshake_of_client_1_3(void **state) {
   (void)state;
-  check_handshake("handshake 1.3, client", SP_CLIENT, SP_TLS1_3, 9, 2);
+  check_handshake("handshake 1.3, client", SP_CLIENT, SP_TLS1_3, 10, 2);
 }
 
 static void test_handshake_of_client_1_2(void **state) {
@@ -372,7 +372,7 @@ static void check_burst(const burst_t *wanted) {
     close_scene(&scene);
     print_message("%zu x %zu bytes in one callback, TLS 1.%c: %zu write, %zu records\n",
                   burst.count, burst.size, version == SP_TLS1_2 ? '2' : '3', calls, burst.records);
-    assert_int_equal(calls, wanted->calls);
+    assert_in_range(calls, wanted->calls, wanted->calls + (wanted->records > 1));
     /* in TLS 1.3 the ticket looks like data too */
     assert_int_equal(burst.records, wanted->records + (version == SP_TLS1_3));
   }
@@ -385,7 +385,8 @@ static void test_small_sends_leave_together(void **state) {
   check_burst(&(burst_t){.count = 100, .size = 100, .calls = 1, .records = 1, .by_write = true});
 }
 
-/* Four records of 16 KiB are larger than a slab by what TLS adds to them. */
+/* Four records of 16 KiB are larger than a slab by what TLS adds to them; where
+ * the question came with the end of the handshake, that goes before them, for itself. */
 static void test_send_of_64_kib(void **state) {
   (void)state;
   check_burst(&(burst_t){.count = 1, .size = 64 * KB, .calls = 1, .records = 4});

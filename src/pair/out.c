@@ -106,6 +106,18 @@ void sp__pair_drop_blocks(sp_pair_t *pair) {
     block_drop(pair);
 }
 
+void sp__pair_gather(sp_pair_t *pair) {
+  while (pair->blocks && !pair->lent_start) {
+    const sp__block_t *block = pair->blocks;
+    size_t n = block->end - block->start;
+    if (n > pair->lent_size - pair->lent_end)
+      return;
+    memcpy(pair->lent + pair->lent_end, block->bytes + block->start, n);
+    pair->lent_end += n;
+    block_drop(pair);
+  }
+}
+
 void sp_pair_encrypted_sent(sp_pair_t *pair, size_t n) {
   pair->ahead -= n;
   pair->read_blocked = false;

@@ -180,6 +180,9 @@ BIO *sp__pair_bio(sp_pair_t *pair);
 size_t sp__pair_room(const sp_pair_t *pair);
 size_t sp__pair_put(sp_pair_t *pair, const void *bytes, size_t n); /* how many; 0: no room */
 void sp__pair_drop_blocks(sp_pair_t *pair);
+/* Moves blocks that nobody is sending to the front of the memory that was lent: all leaves at once.
+ */
+void sp__pair_gather(sp_pair_t *pair);
 
 /* fault.c: makes an error sticky. */
 int sp__pair_fail(sp_pair_t *pair, int status, sp_party_t who, const char *text);

@@ -253,6 +253,7 @@ static void explain_cancel(sp_stream_t *stream) {
 void sp__stream_close(sp_stream_t *stream) {
   if (stream->closing)
     return;
+  sp__stream_send_held(stream);
   stream->closing = true;
   explain_cancel(stream);
   stream->reading = false;

@@ -126,11 +126,23 @@ static void conclude(sp_stream_t *stream, int status) {
     become_secure(stream);
 }
 
-/* Drives the handshake; what it has to say goes out in one write before anybody is told. */
+/* Whether the last flight may leave together with what is written once it is secure, or answered to
+ * what came with the peer's. */
+static bool may_hold(const sp_stream_t *stream) {
+  unsigned state = sp_pair_state(stream->pair);
+  return state & SP_PAIR_SECURE && !(state & (SP_PAIR_FAILED | SP_PAIR_WAITING)) && !stream->full &&
+         !stream->broken && !stream->closing;
+}
+
+/* Drives the handshake; what it has to say goes out in one write before anybody is told, but for
+ * the last flight. */
 static void handshake(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   sp__stream_lend(stream);
   int status = sp_pair_encrypted_in(stream->pair, bytes, n);
-  sp__stream_flush_lent(stream);
+  if (status == 0 && may_hold(stream))
+    sp__stream_hold_lent(stream);
+  else
+    sp__stream_flush_lent(stream);
   conclude(stream, status);
 }
 

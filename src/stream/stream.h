@@ -98,6 +98,7 @@ struct sp_stream {
   bool reading : 1;    /* uv_read_start is on */
   bool need_drain : 1; /* a write answered 0 */
   bool half_open : 1;
+  bool held : 1;     /* the last flight of the handshake leaves with what its callback writes */
   bool full : 1;     /* the transport takes nothing now and tells when it does */
   bool eof : 1;      /* the transport ended */
   bool in_ended : 1; /* `end` was due and delivered */
@@ -156,6 +157,9 @@ void sp__stream_flush(sp_stream_t *stream);
 /* Lends the pair the loop's slab for what it has to send; flush_lent sends and takes it back. */
 void sp__stream_lend(sp_stream_t *stream);
 void sp__stream_flush_lent(sp_stream_t *stream);
+/* Takes it back without sending: that is sp__stream_flush's, or sp__stream_send_held's. */
+void sp__stream_hold_lent(sp_stream_t *stream);
+void sp__stream_send_held(sp_stream_t *stream);
 bool sp__stream_is_all_passed(const sp_stream_t *stream); /* all cleartext, to the transport */
 /* For pipes: sends at once as much as goes and queues the rest. The same answers as
  * sp_stream_send, but for SP_EOVERFLOW. */

@@ -14,7 +14,8 @@
 #include "stream/stream.h"
 #include "stream/worker.h"
 
-#define SMALL 8192u /* writes below this are joined with their neighbours */
+#define FEW (2u * SP__RECORD) /* more than this fills a slab by itself */
+#define SMALL 8192u           /* writes below this are joined with their neighbours */
 
 /* -- chunks: copies of what was sent ----------------------------------------------------------- */
 
@@ -252,14 +253,40 @@ static bool can_give(const sp_stream_t *stream) {
 void sp__stream_lend(sp_stream_t *stream) {
   stream->loop->lent = true;
   sp_pair_lend(stream->pair, stream->loop->out, sizeof stream->loop->out);
+  if (stream->held)
+    sp__pair_gather(stream->pair);
+  stream->held = false;
+}
+
+static void take_back(sp_stream_t *stream) {
+  stream->loop->lent = false;
+  if (sp_pair_unlend(stream->pair) < 0)
+    sp__stream_fail(stream, sp_pair_error(stream->pair));
+}
+
+void sp__stream_hold_lent(sp_stream_t *stream) {
+  stream->held = true;
+  take_back(stream);
+}
+
+void sp__stream_send_held(sp_stream_t *stream) {
+  if (!stream->held || !can_give(stream))
+    return;
+  stream->held = false;
+  (void)give(stream); /* whether it can or not: this was the last */
+}
+
+/* For n bytes of cleartext: with many, which fill the slab, nothing leaves together. */
+static void lend_for(sp_stream_t *stream, size_t n) {
+  if (n > FEW)
+    sp__stream_send_held(stream);
+  sp__stream_lend(stream);
 }
 
 void sp__stream_flush_lent(sp_stream_t *stream) {
   if (can_give(stream))
     pump(stream);
-  stream->loop->lent = false;
-  if (sp_pair_unlend(stream->pair) < 0)
-    sp__stream_fail(stream, sp_pair_error(stream->pair));
+  take_back(stream);
   if (can_give(stream))
     await_room(stream);
   settle_sent(stream);
@@ -274,7 +301,7 @@ void sp__stream_flush(sp_stream_t *stream) {
     return;
   if (stream->secure && stream->queue.first)
     sp__stream_touch(stream);
-  sp__stream_lend(stream);
+  lend_for(stream, stream->queued);
   sp__stream_flush_lent(stream);
 }
 
@@ -337,7 +364,8 @@ void sp_stream_flush(sp_stream_t *stream) {
 
 static bool can_go_at_once(const sp_stream_t *stream) {
   return stream->secure && !stream->queue.first && !stream->full && !stream->failed &&
-         !stream->broken && !stream->pair->ahead && !stream->pair->busy && !stream->loop->lent;
+         !stream->broken && (!stream->pair->ahead || stream->held) && !stream->pair->busy &&
+         !stream->loop->lent;
 }
 
 /* Encrypts straight from the caller's memory as long as the transport takes it. */
@@ -345,7 +373,7 @@ static size_t push_at_once(sp_stream_t *stream, const uint8_t *bytes, size_t n) 
   size_t done = 0, took;
   int gave = 1;
   sp__stream_touch(stream);
-  sp__stream_lend(stream);
+  lend_for(stream, n);
   do {
     if (sp_pair_cleartext_in(stream->pair, bytes + done, n - done, &took) < 0)
       sp__stream_fail(stream, sp_pair_error(stream->pair));
