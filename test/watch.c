@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "support/leaks.h"
 #include "support/scene.h"
 #include "support/syscalls.h"
 
@@ -333,6 +334,7 @@ static void clean_up(void) { remove_all(path("")); }
 /* While a worker is at the files, and from now on goes on with them. */
 static void leave_meanwhile(void) {
   scene_t s;
+  leaks_ignore();
   (void)alarm(60);
   (void)signal(SIGSEGV, SIG_DFL); /* cmocka's would go on with the next test */
   if (atexit(clean_up) != 0)      /* the last one: no worker needs the files any more */

@@ -307,8 +307,9 @@ void sp__stream_flush(sp_stream_t *stream) {
 
 /* -- the program's side ------------------------------------------------------------------------ */
 
+/* The last flight of the handshake, while it is held, is nothing that the program wrote. */
 size_t sp_stream_pending(const sp_stream_t *stream) {
-  bool here = stream->pair && !sp__stream_is_away(stream);
+  bool here = stream->pair && !sp__stream_is_away(stream) && !stream->held;
   return stream->queued + (here ? stream->pair->ahead : 0);
 }
 
