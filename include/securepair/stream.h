@@ -8,7 +8,8 @@
  *
  *   - The secure callback is called with 0 whether or not the peer is authorized (see
  *     sp_stream_is_authorized), or with the status of what went wrong; then only `close` follows.
- *     What it writes there leaves together with the last flight of the handshake, if that is ours.
+ *     What it writes there leaves together with the last flight of the handshake, if that is
+ *     ours and no worker's.
  *   - A client by default refuses an unauthorized server inside the handshake, and the status is
  *     SP_EUNAUTHORIZED; with .reject_unauthorized = SP_NO the status is 0 and the verdict tells.
  *   - sp_stream_destroy before the secure callback: the secure callback gets UV_ECANCELED.

@@ -21,8 +21,8 @@ static bool digest(const uint8_t *name, size_t n, uint8_t room[SP__NAME_DIGEST])
     n--;
   for (size_t i = 0; i < n; i++)
     text[i] = name[i] >= 'A' && name[i] <= 'Z' ? (uint8_t)(name[i] + 32) : name[i];
-  bool fine = CRYPTO_THREAD_run_once(&once, fetch) && sha256 &&
-              EVP_Digest(text, n, whole, NULL, sha256, NULL);
+  bool is_there = CRYPTO_THREAD_run_once(&once, fetch) && sha256; /* no memory then, not for ever */
+  bool fine = EVP_Digest(text, n, whole, NULL, is_there ? sha256 : EVP_sha256(), NULL);
   memcpy(room, whole, fine ? SP__NAME_DIGEST : 0);
   return fine;
 }

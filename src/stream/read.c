@@ -130,8 +130,9 @@ static void conclude(sp_stream_t *stream, int status) {
  * what came with the peer's. */
 static bool may_hold(const sp_stream_t *stream) {
   unsigned state = sp_pair_state(stream->pair);
-  return state & SP_PAIR_SECURE && !(state & (SP_PAIR_FAILED | SP_PAIR_WAITING)) && !stream->full &&
-         !stream->broken && !stream->closing;
+  return stream->transport == &sp__transport_uv && state & SP_PAIR_SECURE &&
+         !(state & (SP_PAIR_FAILED | SP_PAIR_WAITING)) && !stream->full && !stream->broken &&
+         !stream->closing;
 }
 
 /* Drives the handshake; what it has to say goes out in one write before anybody is told, but for

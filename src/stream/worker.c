@@ -132,7 +132,8 @@ static bool is_first_incomplete(const sp_stream_t *stream, const uint8_t *bytes,
 
 static bool may_go(const sp_stream_t *stream) {
   unsigned not_now = SP_PAIR_SECURE | SP_PAIR_FAILED | SP_PAIR_WAITING;
-  return sp__worker_suits(stream) && !stream->full && !(sp_pair_state(stream->pair) & not_now);
+  return sp__worker_suits(stream) && !stream->full && !stream->broken &&
+         !(sp_pair_state(stream->pair) & not_now);
 }
 
 sp__passage_t sp__worker_take(sp_stream_t *stream, const uint8_t *bytes, size_t n) {

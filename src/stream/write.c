@@ -272,8 +272,11 @@ void sp__stream_hold_lent(sp_stream_t *stream) {
 void sp__stream_send_held(sp_stream_t *stream) {
   if (!stream->held || !can_give(stream))
     return;
+  bool lent = stream->loop->lent;
   stream->held = false;
-  (void)give(stream); /* whether it can or not: this was the last */
+  stream->loop->lent = true; /* as ever while a transport is given something */
+  (void)give(stream);        /* whether it can or not: this was the last */
+  stream->loop->lent = lent;
 }
 
 /* For n bytes of cleartext: with many, which fill the slab, nothing leaves together. */

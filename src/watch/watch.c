@@ -113,8 +113,10 @@ static void close_handles(sp_watch_t *watch);
 
 static void on_worker(uv_work_t *work) {
   sp_watch_t *watch = work->data;
-  if (!sp__finale_begin())
-    return; /* the loop will not turn any more */
+  if (!sp__finale_begin()) { /* the process ends */
+    watch->look.seen = SP__SEEN_NOTHING;
+    return;
+  }
   sp__look_run(&watch->look);
   sp__finale_end();
 }
