@@ -96,7 +96,8 @@ static int open_keylog(cli_connect_t *connect) {
   int fd =
       open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, CLI_SECRET);
   bool fine = fd >= 0 && fstat(fd, &stat_of) == 0;
-  bool closed = fine && S_ISREG(stat_of.st_mode) && !(stat_of.st_mode & 077);
+  bool closed =
+      fine && S_ISREG(stat_of.st_mode) && !(stat_of.st_mode & 077) && stat_of.st_uid == geteuid();
   if (closed && (connect->keylog = fdopen(fd, "a"))) {
     cli_warn("--keylog: whoever reads %s can read this connection", path);
     return CLI_OK;

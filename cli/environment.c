@@ -38,7 +38,10 @@ static void add_bytes(environment_t *e, const char *name, const char *bytes, siz
   if (to) {
     fprintf(to, "%s=", name);
     put_safely(to, bytes, n);
-    fclose(to);
+    if (fclose(to) != 0) { /* cut off: better none */
+      free(entry);
+      entry = NULL;
+    }
   }
   add_entry(e, entry);
 }

@@ -16,11 +16,11 @@ int cli_keylog_open(int *made, const char *path) {
       close(fd);
     return cli_fail("--keylog %s: %s", path, strerror(number));
   }
-  if (!S_ISREG(stat_of.st_mode) || stat_of.st_mode & 077) {
+  if (!S_ISREG(stat_of.st_mode) || stat_of.st_mode & 077 || stat_of.st_uid != geteuid()) {
     close(fd);
     return cli_fail(
-        "--keylog %s: whoever reads it reads all connections, and others can: chmod 600 "
-        "it, or name another file",
+        "--keylog %s: whoever reads it reads all connections, and others can, or it is theirs: "
+        "chmod 600 it, or name another file",
         path);
   }
   *made = fd;

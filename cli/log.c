@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,9 @@ struct cli_log {
 static void write_all(const char *bytes, size_t n) {
   while (n) {
     ssize_t wrote = write(STDERR_FILENO, bytes, n);
-    if (wrote < 0 && errno != EINTR)
+    if (wrote < 0 && errno == EAGAIN) /* who shares it with us made it so */
+      (void)poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, -1);
+    else if (wrote < 0 && errno != EINTR)
       return;
     bytes += wrote > 0 ? wrote : 0;
     n -= wrote > 0 ? (size_t)wrote : 0;

@@ -122,7 +122,7 @@ static name_t *find(cli_names_t *names, const char *host) {
 /* "_.a.example.pem" to "*.a.example". False: another file. */
 static bool host_of(char host[256], const char *file) {
   size_t n = strlen(file);
-  if (*file == '.' || n < 5 || n > 255 || strcmp(file + n - 4, ".pem") != 0)
+  if (*file == '.' || *file == '*' || n < 5 || n > 255 || strcmp(file + n - 4, ".pem") != 0)
     return false;
   snprintf(host, 256, "%.*s", (int)(n - 4), file);
   if (!strncmp(host, "_.", 2))

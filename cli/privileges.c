@@ -35,7 +35,11 @@ int cli_become(const char *user) {
   uid_t uid = entry->pw_uid;
   gid_t gid = entry->pw_gid;
   if (getuid() == uid && geteuid() == uid && uid != 0)
-    return CLI_OK; /* we are that already */
+    return is_only(uid, gid) /* we are that already */
+               ? CLI_OK
+               : cli_fail("--user %s: this process has that user's rights and more; only root can "
+                          "give them up",
+                          user);
   if (uid == 0)
     return cli_fail("--user %s: that is root, who keeps all rights: name another", user);
   if (initgroups(entry->pw_name, gid) < 0 || setresgid(gid, gid, gid) < 0 ||

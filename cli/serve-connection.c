@@ -86,6 +86,10 @@ static void tell_secure(const cli_serve_t *serve, const cli_kept_t *kept) {
 
 static void tell_failed(const cli_serve_t *serve, const sp_stream_t *stream) {
   char client[160];
+  int status = sp_stream_error(stream)->status;
+  if (!sp_pair_bytes_in(sp_stream_pair(stream)) &&
+      (status == SP_EEARLYCLOSE || status == UV_ECONNRESET))
+    return; /* a port that is tried, and no word said: the counters have it */
   name_client(client, stream);
   json_t *facts = facts_of(client);
   add_error(facts, sp_stream_error(stream));
