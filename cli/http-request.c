@@ -92,7 +92,8 @@ static int on_head(http_parser *parser) {
   cli_http_request_t *request = parser->data;
   request->is_chunked = parser->flags & F_CHUNKED;
   request->length = parser->flags & F_CONTENTLENGTH ? parser->content_length : 0;
-  request->keeps = http_should_keep_alive(parser);
+  /* Where chunks end is what proxies and servers disagree on: nothing follows them here. */
+  request->keeps = http_should_keep_alive(parser) && !request->is_chunked;
   request->has_content = request->is_chunked || request->length;
   return 0;
 }

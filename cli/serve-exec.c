@@ -26,7 +26,8 @@ typedef struct job {
   uv_write_t write;          /* one at a time: the stream is paused meanwhile */
   int open;                  /* handles that are not closed yet */
   bool is_writing, is_ended; /* the client's side */
-  bool has_exited, is_done;  /* the command's: is_done once all of its output was sent, too */
+  bool has_exited, was_killed,
+      is_done; /* the command's: is_done once all of its output was sent, too */
   int64_t status;
   int signal;
   char *bytes; /* being written */
@@ -51,12 +52,20 @@ static void kill_all(const job_t *job, int number) {
     (void)kill(-job->process.pid, number);
 }
 
+/* Its children, too, when it left some that do not heed SIGTERM. */
+static void kill_last(job_t *job) {
+  job->was_killed = true;
+  (void)kill(-job->process.pid, SIGKILL);
+  if (job->has_exited)
+    close_handle((uv_handle_t *)&job->patience);
+}
+
 static void on_patience_over(uv_timer_t *timer) {
   job_t *job = timer->data;
   if (job->stream)
     sp_stream_destroy(job->stream); /* it has everything, and does not end */
   else
-    kill_all(job, SIGKILL);
+    kill_last(job);
 }
 
 /* The client is gone: nobody reads what the command still says. */
@@ -134,8 +143,9 @@ static void on_exited(uv_process_t *process, int64_t status, int number) {
   job->signal = number;
   close_handle((uv_handle_t *)process);
   close_handle((uv_handle_t *)&job->in);
-  if (!job->stream) {
-    close_handle((uv_handle_t *)&job->patience);
+  if (!job->stream) { /* what it began may live on: the group's number is taken as long */
+    if (job->was_killed || kill(-process->pid, 0) < 0)
+      close_handle((uv_handle_t *)&job->patience);
     return;
   }
   tell_exit(job);

@@ -67,11 +67,13 @@ static bool read_folder(list_t *list, int root, DIR *folder, const char *path) {
   struct dirent *found;
   struct stat facts;
   while ((found = readdir(folder))) {
-    if (*found->d_name == '.' || !look(&facts, root, folder, path, found->d_name))
+    if (*found->d_name == '.')
       continue;
-    if (list->count == MOST)
+    if (list->count == MOST) { /* and not looked at: a million take their time */
       list->more++;
-    else if (!add(list, found->d_name, &facts))
+      continue;
+    }
+    if (look(&facts, root, folder, path, found->d_name) && !add(list, found->d_name, &facts))
       return false;
   }
   return true;
