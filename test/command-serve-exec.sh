@@ -109,6 +109,11 @@ hold
 release
 until_true gone "$line" || fail "a command that ignores SIGTERM outlives its client"
 stop
+serve --exec '(trap "" TERM; exec sleep 1000) & echo $!; wait'
+hold
+release
+until_true gone "$line" || fail "a child that ignores SIGTERM outlives its command and the client"
+stop
 
 # A background process that holds the output does not hold the client.
 serve --exec 'sleep 1000 & echo $!'
