@@ -120,9 +120,17 @@ int cli_can_write(const char *path, bool force);
 int cli_read(char **bytes, size_t *n, const char *path, size_t limit);
 void cli_drop(char *bytes, size_t n); /* wipes and frees */
 
-/* -- secret.c: keys and their passphrases ------------------------------------------------------ */
+/* -- terminal.c ----------------------------------------------------------------------------------
+ */
 
 #define CLI_PASSPHRASE_SIZE 1026
+
+/* One line from the terminal, which does not show it, after "QUESTION PATH: ". A signal that ends
+ * or stops the process does so at once, and leaves the terminal as it was. False: there is none, or
+ * nothing was typed. */
+bool cli_ask_secret(char room[CLI_PASSPHRASE_SIZE], const char *question, const char *path);
+
+/* -- secret.c: keys and their passphrases ------------------------------------------------------ */
 
 /* The first line of a file into room ("-": of standard input; /dev/fd/N: of a descriptor). Answers
  * an exit status. */

@@ -1,10 +1,6 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "cli.h"
 
@@ -27,46 +23,11 @@ int cli_passphrase_file(char room[CLI_PASSPHRASE_SIZE], const char *path) {
   return length ? CLI_OK : cli_fail("%s: its first line, the passphrase, is empty", path);
 }
 
-/* -- the terminal ------------------------------------------------------------------------------ */
-
-static int read_line(char room[CLI_PASSPHRASE_SIZE], int fd) {
-  ssize_t n;
-  do
-    n = read(fd, room, CLI_PASSPHRASE_SIZE - 1);
-  while (n < 0 && errno == EINTR);
-  room[n > 0 ? n : 0] = '\0';
-  bool whole = strchr(room, '\n') != NULL; /* else it is longer than any passphrase may be */
-  room[whole ? strcspn(room, "\r\n") : 0] = '\0';
-  return *room ? 0 : -1;
-}
-
-/* One line from the terminal, which does not show it. False: there is none. */
-static bool ask(char room[CLI_PASSPHRASE_SIZE], const char *question, const char *path) {
-  struct termios shown, hidden;
-  /* In a pipe nobody waits for a question. */
-  int fd = isatty(STDIN_FILENO) ? open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY) : -1;
-  if (fd < 0)
-    return false;
-  char *safe = cli_safe_text(path);
-  bool fine = safe && tcgetattr(fd, &shown) == 0;
-  if (fine) {
-    hidden = shown;
-    hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-    fine = tcsetattr(fd, TCSAFLUSH, &hidden) == 0;
-  }
-  if (fine) {
-    dprintf(fd, "%s%s: ", question, safe);
-    fine = read_line(room, fd) == 0;
-    (void)tcsetattr(fd, TCSAFLUSH, &shown);
-    dprintf(fd, "\n");
-  }
-  free(safe);
-  close(fd);
-  return fine;
-}
+/* -- from the terminal --------------------------------------------------------------------------
+ */
 
 bool cli_ask_passphrase(char room[CLI_PASSPHRASE_SIZE], const char *path) {
-  return ask(room, "Passphrase of ", path);
+  return cli_ask_secret(room, "Passphrase of ", path);
 }
 
 int cli_passphrase_new(char room[CLI_PASSPHRASE_SIZE], const char **passphrase, const char *path,
@@ -79,7 +40,8 @@ int cli_passphrase_new(char room[CLI_PASSPHRASE_SIZE], const char **passphrase, 
     return cli_passphrase_file(room, path);
   if (!asked)
     return CLI_OK;
-  if (!ask(room, "New passphrase", "") || !ask(again, "The same once more", ""))
+  if (!cli_ask_secret(room, "New passphrase", "") ||
+      !cli_ask_secret(again, "The same once more", ""))
     return cli_fail("no passphrase was typed: is there a terminal? --passphrase-file takes it from "
                     "a file");
   bool same = !strcmp(room, again);

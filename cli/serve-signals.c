@@ -86,7 +86,7 @@ void cli_serve_follow_signals(cli_serve_t *serve) {
   static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
   (void)uv_timer_init(&serve->loop, &serve->grace);
   serve->grace.data = serve;
-  (void)signal(SIGPIPE, SIG_IGN); /* to the very end; libuv resets it in commands */
+  serve->has_signals = true;
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     (void)uv_signal_init(&serve->loop, &serve->signals[i]);
     serve->signals[i].data = serve;
@@ -95,6 +95,8 @@ void cli_serve_follow_signals(cli_serve_t *serve) {
 }
 
 void cli_serve_forget_signals(cli_serve_t *serve) {
+  if (!serve->has_signals)
+    return;
   uv_close((uv_handle_t *)&serve->grace, NULL);
   for (size_t i = 0; i < sizeof serve->signals / sizeof *serve->signals; i++)
     uv_close((uv_handle_t *)&serve->signals[i], NULL);

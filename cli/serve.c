@@ -1,5 +1,6 @@
 /* securepair serve */
 #include <limits.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -92,8 +93,10 @@ static int open_files(cli_serve_t *serve) {
 /* Keys are read and the port is bound with the rights of before; clients come after. */
 static int start(cli_serve_t *serve) {
   const char *names = serve->options.sni_folder;
-  if (open_files(serve) || cli_serve_make(serve) || bind_port(serve) ||
-      (names && cli_names_open(&serve->names, serve, names)) || cli_serve_confine(serve))
+  if (open_files(serve) || cli_serve_make(serve) || bind_port(serve))
+    return CLI_FAILED;
+  cli_serve_follow_signals(serve);
+  if ((names && cli_names_open(&serve->names, serve, names)) || cli_serve_confine(serve))
     return CLI_FAILED;
   tell_listening(serve);
   if (serve->made)
@@ -116,7 +119,7 @@ static int go(cli_serve_t *serve) {
   serve->log = cli_log_new(serve->options.json);
   if (!serve->log || uv_loop_init(&serve->loop) < 0)
     return cli_fail("there is no memory to begin with");
-  cli_serve_follow_signals(serve);
+  (void)signal(SIGPIPE, SIG_IGN); /* to the very end; libuv resets it in commands */
   int status = start(serve);
   if (status)
     give_up(serve);

@@ -43,7 +43,7 @@ struct cli_serve {
   uv_signal_t signals[4];
   uv_timer_t grace;
   int keylog, notify; /* descriptors; -1: none */
-  bool is_draining;
+  bool has_signals, is_draining;
 };
 
 /* -- serve-tls.c: certificates and policy ------------------------------------------------------ */
@@ -83,6 +83,7 @@ int cli_serve_confine(const cli_serve_t *serve);
 
 /* -- serve-signals.c --------------------------------------------------------------------------- */
 
+/* From when the loop runs soon: until then they do what they do to any command, at once. */
 void cli_serve_follow_signals(cli_serve_t *serve);
 void cli_serve_forget_signals(cli_serve_t *serve);
 

@@ -5,6 +5,8 @@ set -euo pipefail
 
 # shellcheck source=test/scripts/connecting.bash
 . "$(dirname "$0")/scripts/connecting.bash"
+# shellcheck source=test/scripts/terminal.sh
+. "$(dirname "$0")/scripts/terminal.sh"
 need openssl perl sha256sum
 make_certificates
 ln -s key.pem server-key.pem
@@ -106,7 +108,6 @@ wait $client || status=$?
 exec {hold}>&-
 
 in_terminal() {
-  local i screen tmux=(tmux -S "$work/tmux" -f /dev/null)
   cat >session <<END
 trap : INT
 $securepair connect localhost:$port --ca $root
@@ -118,24 +119,13 @@ stty -a | grep -q ' icanon' && stty -a | grep -q ' echo ' && echo "modes: as bef
 echo over
 sleep 60
 END
-  TERM=xterm "${tmux[@]}" new-session -d -x 120 -y 60 "bash $work/session" || return 1
-  # await TEXT: on the screen
-  await() {
-    for ((i = 0; i < 400; i++)); do
-      screen=$("${tmux[@]}" capture-pane -p -t 0 2>/dev/null) || true
-      [[ $screen != *$1* ]] || return 0
-      sleep 0.05
-    done
-    fail "the terminal does not show \"$1\": $screen"
-    return 1
-  }
-  if await 'welcome!' && "${tmux[@]}" send-keys -t 0 'typed by hand' Enter &&
-    await $'typed by hand\ntyped by hand' && "${tmux[@]}" send-keys -t 0 C-d && await 'first: 0' &&
-    await $'first: 0\nlocalhost' && await $'session   can be resumed' && "${tmux[@]}" send-keys -t 0 C-c &&
+  terminal session || return 1
+  if await 'welcome!' && typed 'typed by hand' Enter && await $'typed by hand\ntyped by hand' && typed C-d &&
+    await 'first: 0' && await $'first: 0\nlocalhost' && await $'session   can be resumed' && typed C-c &&
     await 'second: 130'; then
     await 'flags: as before' && await 'modes: as before' && await over
   fi
-  "${tmux[@]}" kill-server 2>/dev/null || true
+  terminal_end
 }
 if command -v tmux >/dev/null; then
   in_terminal || true
