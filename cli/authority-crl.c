@@ -85,7 +85,9 @@ int cli_authority_crl(int argc, const char **argv) {
   int parsed = cli_parse(&arguments, &help, table, 0, 0, argc, argv);
   if (parsed)
     return parsed - 1;
-  int status = cli_can_write(o.out, o.force);
+  int status = cli_check_number("--days", o.days, 1, 3650);
+  if (!status)
+    status = cli_can_write(o.out, o.force);
   if (!status)
     status = cli_authority_open(&authority, o.folder, o.passphrase_file);
   if (!status) {

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "authority.h"
@@ -64,13 +63,13 @@ static void undo(const making_t *making) {
 }
 
 static sp_certificate_spec_t spec_of(const cli_authority_spec_t *options) {
-  int64_t end = options->days ? (int64_t)time(NULL) + options->days * (int64_t)86400 : 0;
   const char *subject =
       options->below ? "CN=intermediate authority of my own" : "CN=authority of my own";
   return *SP_CERTIFICATE(.subject = options->subject ? options->subject : subject,
                          .purpose = SP_FOR_AUTHORITY, .permitted = options->permitted,
                          .excluded = options->excluded,
-                         .path_length_plus_1 = options->subordinates + 1, .valid_to = end);
+                         .path_length_plus_1 = options->subordinates + 1,
+                         .valid_to = cli_end_of(options->days));
 }
 
 /* -- a root ------------------------------------------------------------------------------------ */
@@ -150,11 +149,8 @@ static int make_all(making_t *making) {
 /* -- the folder -------------------------------------------------------------------------------- */
 
 static int check(const cli_authority_spec_t *spec) {
-  if (spec->days < 0 || spec->days > 36500)
-    return cli_fail("--days %d: 1 to 36500 are possible", spec->days);
-  if (spec->subordinates < 0 || spec->subordinates > 10)
-    return cli_fail("--subordinates %d: 0 to 10 are possible", spec->subordinates);
-  return CLI_OK;
+  int status = cli_check_number("--days", spec->days, 1, CLI_DAYS_MOST);
+  return status ? status : cli_check_number("--subordinates", spec->subordinates, 0, 10);
 }
 
 /* The folder, for us alone until it is closed, or we are gone. Below 0: told. */
@@ -188,7 +184,7 @@ static int check_rest(const cli_authority_spec_t *spec) {
 
 int cli_authority_make(const cli_authority_spec_t *spec) {
   making_t making = {.spec = spec, .count = 0};
-  int status = check(spec), fd = status ? -1 : lock_folder(spec->folder);
+  int status = CLI_OK, fd = lock_folder(spec->folder);
   if (fd < 0)
     return CLI_FAILED;
   bool there = has_file(spec, "authority.db", false);
@@ -221,7 +217,9 @@ static int tell(const cli_authority_spec_t *spec) {
 
 static int init(cli_authority_spec_t *spec, const char *passphrase_file, bool ask) {
   char room[CLI_PASSPHRASE_SIZE];
-  int status = cli_passphrase_new(room, &spec->passphrase, passphrase_file, ask);
+  int status = check(spec);
+  if (!status)
+    status = cli_passphrase_new(room, &spec->passphrase, passphrase_file, ask);
   if (!status)
     status = cli_authority_make(spec);
   explicit_bzero(room, sizeof room);
@@ -229,7 +227,7 @@ static int init(cli_authority_spec_t *spec, const char *passphrase_file, bool as
 }
 
 int cli_authority_init(int argc, const char **argv) {
-  cli_authority_spec_t o = {.folder = CLI_FOLDER};
+  cli_authority_spec_t o = {.folder = CLI_FOLDER, .days = CLI_NOT_SAID};
   const char *passphrase_file = NULL;
   int ask = 0;
   cli_arguments_t arguments;

@@ -71,19 +71,13 @@ static int save(const cli_authority_t *authority, const sp_certificate_t *certif
 }
 
 static int sign_request(cli_authority_t *authority, const sp_request_t *request,
-                        const options_t *options) {
-  sp_certificate_spec_t spec;
+                        const sp_certificate_spec_t *spec, const options_t *options) {
   sp_certificate_t *certificate;
   sp_error_t why;
-  int status = cli_spec_of(&spec, &options->spec);
-  if (status)
-    return status;
-  if (options->authority)
-    spec.purpose = SP_FOR_AUTHORITY;
   if (sp_certificate_sign(&certificate, request, authority->certificate, authority->key, &why,
-                          &spec) < 0)
+                          spec) < 0)
     return cli_fail_with(&why);
-  status = verify(certificate, authority);
+  int status = verify(certificate, authority);
   if (!status)
     status = cli_authority_record(authority, certificate);
   if (!status && save(authority, certificate, options))
@@ -97,16 +91,21 @@ static int sign_request(cli_authority_t *authority, const sp_request_t *request,
 
 static int sign(const char *path, const options_t *options) {
   cli_authority_t authority;
+  sp_certificate_spec_t spec;
   sp_request_t *request;
   sp_error_t why;
-  int status = cli_can_write(options->out, options->force);
+  int status = cli_spec_of(&spec, &options->spec);
+  if (!status)
+    status = cli_can_write(options->out, options->force);
   if (status)
     return status;
+  if (options->authority)
+    spec.purpose = SP_FOR_AUTHORITY;
   if (sp_request_read_file(&request, path, &why) < 0)
     return cli_fail_with(&why);
   status = cli_authority_open(&authority, options->folder, options->passphrase_file);
   if (!status) {
-    status = sign_request(&authority, request, options);
+    status = sign_request(&authority, request, &spec, options);
     cli_authority_close(&authority);
   }
   sp_request_release(request);
@@ -114,7 +113,7 @@ static int sign(const char *path, const options_t *options) {
 }
 
 int cli_authority_sign(int argc, const char **argv) {
-  options_t o = {.folder = CLI_FOLDER};
+  options_t o = {.folder = CLI_FOLDER, .spec = {.days = CLI_NOT_SAID}};
   cli_arguments_t arguments;
   struct poptOption table[] = {
       CLI_FOLDER_OPTION(o.folder),

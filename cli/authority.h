@@ -52,7 +52,8 @@ typedef struct cli_authority_spec {
   const char *folder, *subject, *passphrase;  /* NULL: the key is not encrypted */
   const char *below, *parent_passphrase_file; /* an intermediate one, signed by that in `below` */
   const char **permitted, **excluded;
-  int days, subordinates;
+  int days; /* CLI_NOT_SAID: ten years */
+  int subordinates;
   bool is_own; /* nobody else uses the folder: one that is there already is fine, the rest of one
                   that was never finished is removed */
 } cli_authority_spec_t;

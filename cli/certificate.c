@@ -78,7 +78,7 @@ static int make(const options_t *options) {
 }
 
 int cli_certificate(int argc, const char **argv) {
-  options_t o = {.key = NULL};
+  options_t o = {.spec = {.days = CLI_NOT_SAID}};
   cli_arguments_t arguments;
   struct poptOption table[] = {
       {"key", 'k', POPT_ARG_STRING, &o.key, 0, "the private key", "FILE"},

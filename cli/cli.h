@@ -2,6 +2,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -64,6 +65,12 @@ typedef struct cli_arguments {
 int cli_parse(cli_arguments_t *arguments, const cli_help_t *help, struct poptOption *table,
               int least, int most, int argc, const char **argv);
 void cli_parsed(cli_arguments_t *arguments);
+
+/* What an option for a number is before the command line says it. */
+#define CLI_NOT_SAID INT_MIN
+
+/* Whether an option's number is CLI_NOT_SAID or from `least` to `most`. Answers an exit status. */
+int cli_check_number(const char *option, int number, int least, int most);
 
 /* Until it is called with NULL, cli_parse reads nothing but shows `watch` what it would have read:
  * so a command's options are known without running it. */
@@ -156,7 +163,8 @@ int cli_read_key(sp_key_t **key, const char *path, const char *passphrase_file);
 typedef struct cli_spec {
   const char **names; /* given with --name, ends with NULL; NULL: none */
   const char *subject;
-  int client, both, days, must_staple;
+  int client, both, must_staple;
+  int days; /* CLI_NOT_SAID: as long as is usual */
 } cli_spec_t;
 
 /* A part of a command's table; `spec` is filled by cli_parse. */
@@ -172,6 +180,11 @@ typedef struct cli_spec {
     "must-staple", 0, POPT_ARG_NONE, &(spec).must_staple, 0,                                       \
         "good only together with an OCSP response", NULL                                           \
   }
+
+enum { CLI_DAYS_MOST = 36500 };
+
+/* So many days from now; 0, the library's default, for CLI_NOT_SAID. */
+int64_t cli_end_of(int days);
 
 /* The public form. Answers an exit status. */
 int cli_spec_of(sp_certificate_spec_t *made, const cli_spec_t *spec);

@@ -80,7 +80,8 @@ int64_t cli_seconds_of(const ASN1_TIME *when) {
   return when && ASN1_TIME_to_tm(when, &tm) ? (int64_t)timegm(&tm) : 0;
 }
 
-static void judge_dates(json_t *problems, int64_t from, int64_t to) {
+void cli_judge_dates(json_t *problems, const sp_certificate_t *certificate) {
+  int64_t from = sp_certificate_valid_from(certificate), to = sp_certificate_valid_to(certificate);
   int64_t now = (int64_t)time(NULL), left = to - now;
   char span[40], date[40];
   if (to < from)
@@ -215,8 +216,7 @@ static void judge_usage(json_t *problems, const sp_certificate_t *certificate) {
 void cli_judge_certificate(json_t *problems, const sp_certificate_t *certificate) {
   X509 *x509 = sp_certificate_x509(certificate);
   GENERAL_NAMES *names = X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
-  judge_dates(problems, sp_certificate_valid_from(certificate),
-              sp_certificate_valid_to(certificate));
+  cli_judge_dates(problems, certificate);
   cli_judge_key(problems, X509_get0_pubkey(x509));
   judge_signature(problems, certificate);
   judge_form(problems, x509);

@@ -8,6 +8,7 @@
 
 void cli_judge_key(json_t *problems, EVP_PKEY *key);
 void cli_judge_certificate(json_t *problems, const sp_certificate_t *certificate);
+void cli_judge_dates(json_t *problems, const sp_certificate_t *certificate);
 void cli_judge_request(json_t *problems, X509_REQ *request);
 void cli_judge_list(json_t *problems, X509_CRL *list);
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "authority.h"
@@ -77,7 +76,8 @@ static int open_authority(cli_authority_t *authority, char folder[PATH_MAX]) {
   snprintf(subject, sizeof subject, "CN=securepair: %.20s at %.20s,O=for this machine's tests only",
            user ? user->pw_name : "somebody", *host ? host : "localhost");
   memcpy(folder + strlen(folder), "/authority", sizeof "/authority"); /* find_folder left room */
-  const cli_authority_spec_t spec = {.folder = folder, .subject = subject, .is_own = true};
+  const cli_authority_spec_t spec = {
+      .folder = folder, .subject = subject, .days = CLI_NOT_SAID, .is_own = true};
   status = cli_authority_make(&spec);
   return status ? status : cli_authority_open(authority, folder, NULL);
 }
@@ -123,7 +123,7 @@ static int sign(sp_certificate_t **certificate, cli_authority_t *authority, cons
   sp_request_t *request;
   sp_error_t why;
   const sp_certificate_spec_t *spec =
-      SP_CERTIFICATE(.names = names->all, .valid_to = (int64_t)time(NULL) + (int64_t)days * 86400);
+      SP_CERTIFICATE(.names = names->all, .valid_to = cli_end_of(days));
   if (sp_request_make(&request, key, &why, spec) < 0)
     return cli_fail_with(&why);
   int made =
@@ -176,8 +176,8 @@ static int make(cli_authority_t *authority, const names_t *names, const options_
 static int check(const options_t *options) {
   if (options->root + options->trust + options->untrust > 1)
     return cli_fail("--root, --trust and --untrust: which is it?");
-  if (options->days < 1 || options->days > 3650)
-    return cli_fail("--days %d: 1 to 3650 are possible", options->days);
+  if (cli_check_number("--days", options->days, 1, 3650))
+    return CLI_FAILED;
   if (!strcmp(options->key, options->cert))
     return cli_fail("--key and --cert name the same file");
   int status = cli_can_write(options->key, options->force);

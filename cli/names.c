@@ -44,17 +44,7 @@ static void tell_fault(name_t *name, const char *text) {
   cli_log_say(names->serve->log, "reload_failed", "%s is not served: %s", name->host, text);
 }
 
-static void on_change(sp_watch_t *watch, int status) {
-  const name_t *name = sp_watch_data(watch);
-  const cli_serve_t *serve = name->names->serve;
-  if (status < 0)
-    cli_log_say(serve->log, "reload_failed", "%s: %s; what was read before stays in force",
-                name->host, sp_watch_error(watch)->text);
-  else
-    cli_serve_tell_certificate(serve, "reloaded", name->host, watch);
-}
-
-static void warn_of_other_name(const name_t *name) {
+static void warn_of_certificate(const name_t *name) {
   sp_certificate_t *certificate;
   sp_error_t why;
   char host[260];
@@ -64,7 +54,20 @@ static void warn_of_other_name(const name_t *name) {
     return;
   if (!sp_certificate_names_host(certificate, host, 0, &why))
     cli_log_say(name->names->serve->log, "warning", "%s: %s", name->cert, why.text);
+  cli_serve_warn_of_dates(name->names->serve, name->cert, certificate);
   sp_certificate_release(certificate);
+}
+
+static void on_change(sp_watch_t *watch, int status) {
+  const name_t *name = sp_watch_data(watch);
+  const cli_serve_t *serve = name->names->serve;
+  if (status < 0) {
+    cli_log_say(serve->log, "reload_failed", "%s: %s; what was read before stays in force",
+                name->host, sp_watch_error(watch)->text);
+    return;
+  }
+  cli_serve_tell_certificate(serve, "reloaded", name->host, watch);
+  warn_of_certificate(name);
 }
 
 /* Tried until it succeeds: a pair may be in the middle of being written. */
@@ -89,7 +92,7 @@ static void begin(name_t *name) {
   }
   *name->told = '\0';
   cli_serve_tell_certificate(serve, "name", name->host, name->watch);
-  warn_of_other_name(name);
+  warn_of_certificate(name);
 }
 
 static void stop(name_t *name) {

@@ -114,3 +114,9 @@ void cli_parsed(cli_arguments_t *arguments) {
   free(arguments->owned);
   arguments->owned = NULL;
 }
+
+int cli_check_number(const char *option, int number, int least, int most) {
+  return number == CLI_NOT_SAID || (number >= least && number <= most)
+             ? CLI_OK
+             : cli_fail("%s %d: %d to %d are possible", option, number, least, most);
+}

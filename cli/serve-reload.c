@@ -1,4 +1,5 @@
 /* Keys and certificates that are read again when their files change, or on SIGHUP. */
+#include "judge.h"
 #include "serving.h"
 
 void cli_serve_tell_certificate(const cli_serve_t *serve, const char *event, const char *what,
@@ -19,13 +20,38 @@ void cli_serve_tell_certificate(const cli_serve_t *serve, const char *event, con
   sp_certificate_release(certificate);
 }
 
+void cli_serve_warn_of_dates(const cli_serve_t *serve, const char *what,
+                             const sp_certificate_t *certificate) {
+  json_t *problems = json_array(), *problem;
+  size_t i;
+  cli_judge_dates(problems, certificate);
+  json_array_foreach(problems, i, problem) cli_log_say(
+      serve->log, "warning", "%s: %s %s", what, json_string_value(json_object_get(problem, "text")),
+      json_string_value(json_object_get(problem, "remedy")));
+  json_decref(problems);
+}
+
+/* The context has them, too, but shows only the first. */
+void cli_serve_warn_of_all_dates(const cli_serve_t *serve) {
+  for (size_t i = 0; i < serve->identity_count; i++) {
+    const char *file = serve->identities[i].cert_file;
+    sp_certificate_t *certificate;
+    if (sp_certificate_read_file(&certificate, file, NULL) < 0)
+      continue; /* changed again */
+    cli_serve_warn_of_dates(serve, file, certificate);
+    sp_certificate_release(certificate);
+  }
+}
+
 void cli_serve_on_reload(sp_watch_t *watch, int status) {
   const cli_serve_t *serve = sp_watch_data(watch);
-  if (status < 0)
+  if (status < 0) {
     cli_log_say(serve->log, "reload_failed", "%s; what was read before stays in force",
                 sp_watch_error(watch)->text);
-  else
-    cli_serve_tell_certificate(serve, "reloaded", "read again", watch);
+    return;
+  }
+  cli_serve_tell_certificate(serve, "reloaded", "read again", watch);
+  cli_serve_warn_of_all_dates(serve);
 }
 
 void cli_serve_reload(cli_serve_t *serve) {

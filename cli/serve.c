@@ -1,5 +1,4 @@
 /* securepair serve */
-#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,8 +6,6 @@
 #include "keylog.h"
 #include "notify.h"
 #include "serving.h"
-
-enum { NOT_SAID = INT_MIN };
 
 static const cli_help_t help = {
     "securepair serve [[HOST:]PORT] [OPTION...]",
@@ -101,6 +98,7 @@ static int start(cli_serve_t *serve) {
   tell_listening(serve);
   if (serve->made)
     cli_serve_tell_made(serve);
+  cli_serve_warn_of_all_dates(serve);
   cli_notify(serve->notify, "READY=1");
   return cli_log_start(serve->log);
 }
@@ -147,7 +145,7 @@ static int choose_service(cli_serve_t *serve) {
     status = cli_www_prepare(&serve->state, o->www);
   if (!o->alpn)
     o->alpn = serve->service->alpn;
-  if (o->idle_timeout == NOT_SAID)
+  if (o->idle_timeout == CLI_NOT_SAID)
     o->idle_timeout = serve->service->idle;
   return status;
 }
@@ -159,32 +157,27 @@ static void release_service(cli_serve_t *serve) {
 
 /* -- options ----------------------------------------------------------------------------------- */
 
-static int check_number(const char *option, int number, int least, int most) {
-  return number >= least && number <= most
-             ? CLI_OK
-             : cli_fail("%s %d: %d to %d are possible", option, number, least, most);
-}
-
 static int check(const cli_serve_options_t *o) {
   if (o->strict_sni && !o->sni_folder)
     return cli_fail("--strict-sni: --sni-folder says which names there are");
   if (o->client_optional && !o->client_ca)
     return cli_fail("--client-optional: say with --client-ca whose certificates are accepted");
-  if (check_number("--max-connections", o->max_connections, 0, 1000000) ||
-      check_number("--handshake-timeout", o->handshake_timeout, 1, 3600) ||
-      (o->idle_timeout != NOT_SAID && check_number("--idle-timeout", o->idle_timeout, 0, 86400)) ||
-      check_number("--grace", o->grace, 0, 86400))
+  if (cli_check_number("--max-connections", o->max_connections, 0, 1000000) ||
+      cli_check_number("--handshake-timeout", o->handshake_timeout, 1, 3600) ||
+      cli_check_number("--idle-timeout", o->idle_timeout, 0, 86400) ||
+      cli_check_number("--grace", o->grace, 0, 86400))
     return CLI_FAILED;
   return CLI_OK;
 }
 
 int cli_serve(int argc, const char **argv) {
-  cli_serve_t serve = {
-      .service = &cli_echo,
-      .keylog = -1,
-      .notify = -1,
-      .options = {
-          .max_connections = 1000, .handshake_timeout = 30, .grace = 10, .idle_timeout = NOT_SAID}};
+  cli_serve_t serve = {.service = &cli_echo,
+                       .keylog = -1,
+                       .notify = -1,
+                       .options = {.max_connections = 1000,
+                                   .handshake_timeout = 30,
+                                   .grace = 10,
+                                   .idle_timeout = CLI_NOT_SAID}};
   cli_serve_options_t *o = &serve.options;
   cli_arguments_t arguments;
   struct poptOption table[] = {

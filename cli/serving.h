@@ -68,6 +68,12 @@ void cli_serve_reload(cli_serve_t *serve);
 void cli_serve_tell_certificate(const cli_serve_t *serve, const char *event, const char *what,
                                 const sp_watch_t *watch);
 
+/* Of a certificate that has expired, or will soon, or is not valid yet; `what` says which. The
+ * second: of those of the command line. */
+void cli_serve_warn_of_dates(const cli_serve_t *serve, const char *what,
+                             const sp_certificate_t *certificate);
+void cli_serve_warn_of_all_dates(const cli_serve_t *serve);
+
 /* -- serve-connection.c ------------------------------------------------------------------------ */
 
 void cli_serve_on_secure(sp_stream_t *stream, int status);

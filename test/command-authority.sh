@@ -61,6 +61,13 @@ expect 1 "$securepair" authority sign csr.pem --out cert.pem
 says "exists already"
 expect 1 "$securepair" authority sign csr.pem --days 9999
 says "beyond the end"
+expect 1 "$securepair" authority sign csr.pem --days 0
+says "--days 0: 1 to 36500 are possible"
+expect 1 "$securepair" authority init --folder none --days 0
+says "--days 0: 1 to 36500 are possible"
+[ ! -e none ] || fail "an authority for no days has a folder"
+expect 1 "$securepair" authority crl --days 0
+says "--days 0: 1 to 3650 are possible"
 expect 0 "$securepair" request --key key.pem --subject CN=Ada --client --out ada.csr
 expect 1 "$securepair" authority sign ada.csr
 says "names is empty"

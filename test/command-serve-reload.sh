@@ -132,4 +132,36 @@ setsid "$build/securepair" serve 0 --cert locked.pem 2>err </dev/null || status=
 if [ $status -ne 1 ] || ! grep -q passphrase err; then
   fail "without the passphrase it ended with $status, $(cat err)"
 fi
+# -- out of date -----------------------------------------------------------------------------------------
+printf '%s\n' '[ca]' 'default_ca = own' '[own]' 'database = index' 'new_certs_dir = .' 'rand_serial = yes' \
+  'unique_subject = no' 'policy = any' 'default_md = sha256' 'email_in_dn = no' '[any]' 'commonName = optional' \
+  '[req]' 'prompt = no' 'distinguished_name = nobody' '[nobody]' >ca.cnf
+: >index
+# dated FILE START END: a certificate of tls/server.key
+dated() {
+  openssl req -new -config ca.cnf -key tls/server.key -subj /CN=dated -out dated.csr
+  printf 'subjectAltName=DNS:localhost,DNS:a.example\n' >extensions
+  openssl ca -batch -notext -selfsign -config ca.cnf -keyfile tls/server.key -in dated.csr -extfile extensions \
+    -startdate "$2" -enddate "$3" -out "$1.new" 2>openssl.err || fail "no certificate: $(cat openssl.err)"
+  mv "$1.new" "$1"
+}
+day() { date -u -d "$1" +%Y%m%d%H%M%SZ; }
+mkdir names
+dated old.pem 20200101000000Z 20200301000000Z
+dated tls/server.pem 20900101000000Z 20900301000000Z
+dated names/a.example.pem "$(day "60 days ago")" "$(day "3 days 1 hour")"
+cp tls/server.key names/a.example.key
+serve --cert old.pem --key tls/server.key --cert tls/server.pem --key tls/server.key --sni-folder names
+says "old.pem: It expired"
+says "(2020-03-01 00:00 UTC). Renew it."
+says "tls/server.pem: It is not valid yet, only in"
+wait_for "names/a.example.pem: It expires in 3 days"
+dated names/a.example.pem "$(day "60 days ago")" "$(day "5 days 1 hour")"
+wait_for "names/a.example.pem: It expires in 5 days"
+dated old.pem 20200101000000Z 20200401000000Z
+wait_for "(2020-04-01 00:00 UTC). Renew it."
+dated old.pem "$(day "1 day ago")" "$(day "80 days")"
+wait_for_count 2 "read again: CN=dated"
+stop
+[ "$(grep -c "old.pem: It" log)" -eq 2 ] || fail "a certificate that is fine is warned of"
 finish

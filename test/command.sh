@@ -165,7 +165,10 @@ expect 3 "$securepair" show "key--rsa 2048.pem" cert.pem
 says "belongs to none"
 expect 1 "$securepair" certificate --key key.pem
 says "whom is the certificate for"
-expect 1 "$securepair" certificate --key key.pem --name a.example --days 40000
+for days in 40000 0 -1; do
+  expect 1 "$securepair" certificate --key key.pem --name a.example --days $days
+  says "--days $days: 1 to 36500 are possible"
+done
 expect 1 "$securepair" certificate --key key.pem --client --both --name a.example
 expect 0 "$securepair" certificate --key key.pem --client --subject CN=Ada --out client.pem
 expect 0 openssl verify -x509_strict -CAfile client.pem -purpose sslclient client.pem
