@@ -1,5 +1,6 @@
 /* A12: what a child that fork() made may do with the connections of its parent: nothing; two that
  * go on from the same state would encrypt twice with one nonce. Its own are fine. */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -184,6 +185,61 @@ static void nor_write_to_a_stream(void **state) {
   fixture_free(f);
 }
 
+/* Waits for the end of what a descriptor receives. */
+static void hear_the_end(int fd) {
+  struct pollfd wait = {.fd = fd, .events = POLLIN};
+  char bytes[4096];
+  ssize_t n;
+  do {
+    assert_int_equal(poll(&wait, 1, 5000), 1);
+    n = recv(fd, bytes, sizeof bytes, 0);
+  } while (n > 0);
+  assert_int_equal(n, 0);
+}
+
+static bool is_closed(fixture_t *f) { return fixture_served(f, 0)->counts[ON_CLOSE]; }
+
+/* In a child, which has all that the parent has until the pipe ends. */
+static pid_t hold_until_end(int ends[2]) {
+  char byte;
+  assert_int_equal(pipe(ends), 0);
+  pid_t child = fork();
+  if (child)
+    return child;
+  close(ends[1]);
+  _exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
+}
+
+/* The peer hears the end of a connection although a child still has its descriptor, however it was
+ * closed: after both ends were said, or at once. */
+static void its_descriptors_keep_no_peer_waiting(void **state) {
+  (void)state;
+  for (int at_once = 0; at_once < 2; at_once++) {
+    fixture_t *f = fixture_new();
+    int ends[2];
+    uv_os_fd_t fd;
+    fixture_serve(f, FIXTURE_SERVER(.alpn = NULL));
+    actor_t *client = fixture_connect(f, FIXTURE_CLIENT(f));
+    fixture_run_until(f, are_secure);
+    pid_t child = hold_until_end(ends);
+    uv_handle_t *io = (uv_handle_t *)sp_stream_transport(client->stream);
+    assert_int_equal(uv_fileno(io, &fd), 0);
+    fd = dup(fd);
+    if (at_once)
+      sp_stream_destroy(fixture_served(f, 0)->stream);
+    else
+      sp_stream_end(client->stream);
+    fixture_run_until(f, is_closed);
+    hear_the_end(fd);
+    close(fd);
+    close(ends[0]);
+    close(ends[1]);
+    check_child(child);
+    fixture_run(f);
+    fixture_free(f);
+  }
+}
+
 /* -- its own ----------------------------------------------------------------------------------- */
 
 /* With contexts that were there before. Their random numbers differ, or the nonces would not. */
@@ -258,6 +314,7 @@ int main(void) {
       cmocka_unit_test(nor_finish_a_handshake),
       cmocka_unit_test(a_grandchild_neither),
       cmocka_unit_test(nor_write_to_a_stream),
+      cmocka_unit_test(its_descriptors_keep_no_peer_waiting),
       cmocka_unit_test(a_child_makes_its_own),
       cmocka_unit_test(servers_that_fork_before_the_first_connection),
   };

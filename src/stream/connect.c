@@ -104,6 +104,7 @@ static void give_up(sp__connector_t *connector, int status, const char *what) {
 /* The stream is destroyed already where something went wrong. */
 static void on_pipe_over(uv_stream_t *plain, int status) {
   (void)status;
+  sp__transport_part(plain);
   uv_close((uv_handle_t *)plain, on_loser_closed);
 }
 

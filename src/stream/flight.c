@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/process.h"
 
 /*
  * Two ways: a socket is watched for room by a descriptor of the flight's own (libuv allows only one
@@ -71,6 +72,12 @@ bool sp__transport_shut(uv_stream_t *io) {
   return is_socket(io) && uv_fileno((uv_handle_t *)io, &fd) == 0 &&
          !uv_stream_get_write_queue_size(io) &&
          (shutdown(fd, SHUT_WR) == 0 || errno != ENOTSOCK); /* gone already: shut down enough */
+}
+
+void sp__transport_part(const uv_stream_t *io) {
+  uv_os_fd_t fd;
+  if (sp__process_has_children && is_socket(io) && uv_fileno((const uv_handle_t *)io, &fd) == 0)
+    (void)shutdown(fd, SHUT_RDWR); /* fails on what is none, or gone already: closing is enough */
 }
 
 static void land(sp__flight_t *flight, int status) {

@@ -19,6 +19,10 @@ int sp__transport_send(uv_stream_t *io, const void *bytes, size_t n, bool more);
  */
 bool sp__transport_shut(uv_stream_t *io);
 
+/* Before a socket is closed: so that its peer sees the end also where a child of this process has
+ * the descriptor. Costs nothing in a process that never called fork. */
+void sp__transport_part(const uv_stream_t *io);
+
 /* What a socket has received by now, past libuv: how many bytes, 0 for the end, UV_EAGAIN for none
  * (always, if it is no socket), or another error. */
 int sp__transport_receive(uv_stream_t *io, void *room, size_t n);

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "base/memory.h"
+#include "base/process.h"
 #include "pair/pair.h"
 #include "stream/stream.h"
 
@@ -83,6 +84,8 @@ static void on_closed(uv_handle_t *io) { sp__stream_closed(io->data); }
 static void do_close(sp_stream_t *stream) {
   sp__flight_cancel(stream->flight);
   stream->flight = NULL;
+  if (stream->pair->process == sp__process) /* else it is the parent's, which goes on */
+    sp__transport_part(stream->io);
   uv_close((uv_handle_t *)stream->io, on_closed);
 }
 
