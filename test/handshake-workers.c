@@ -4,6 +4,7 @@
  * a test wants them, when OpenSSL tells a secret, so that nothing here depends on time.
  */
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -15,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/finale.h"
 #include "context/context.h"
 #include "server/server.h"
 #include "stream/worker.h"
@@ -591,6 +593,60 @@ static void test_exit_of_a_child_meanwhile(void **state) {
   let_go(&held);
 }
 
+/* What is done at the end of the process when nobody may work any more, but OpenSSL is still there.
+ */
+static void (*afterwards)(void);
+
+static void at_last(void) {
+  if (afterwards)
+    afterwards();
+}
+
+static int dial_and_greet(int port);
+static int last_port;
+
+static bool is_over(fixture_t *f) { return fixture_served(f, 0) != NULL; }
+
+static void run_server(void *f) {
+  fixture_run_until(f, is_over);
+  fixture_run(f);
+}
+
+/* Whose handshake nobody computes is told so: the connection ends. */
+static void greet_too_late(void) {
+  struct pollfd wait = {.fd = dial_and_greet(last_port), .events = POLLIN};
+  char byte;
+  bool ended = poll(&wait, 1, 5000) == 1 && recv(wait.fd, &byte, 1, 0) <= 0;
+  _exit(ended ? 0 : 3);
+}
+
+/* In a child: a loop on another thread turns on while the program ends. */
+static void serve_at_the_end(void) {
+  uv_thread_t thread;
+  leaks_ignore();
+  (void)alarm(60);
+  (void)signal(SIGSEGV, SIG_DFL);
+  fixture_t *f = fixture_new();
+  fixture_serve(f, FIXTURE_SERVER(WORKERS));
+  sp__finale_watch();
+  last_port = f->port;
+  afterwards = greet_too_late;
+  if (uv_thread_create(&thread, run_server, f) != 0)
+    _exit(2);
+  exit(0);
+}
+
+static void test_handshake_after_the_end(void **state) {
+  (void)state;
+  int status;
+  pid_t child = fork();
+  if (!child)
+    serve_at_the_end();
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* -- how many at once -------------------------------------------------------------------------- */
 
 static void on_wait(uv_work_t *request) { uv_sem_wait(request->data); }
@@ -718,9 +774,13 @@ int main(void) {
       cmocka_unit_test(test_peer_goes_meanwhile),
       cmocka_unit_test(test_exit_meanwhile),
       cmocka_unit_test(test_exit_of_a_child_meanwhile),
+      cmocka_unit_test(test_handshake_after_the_end),
       cmocka_unit_test(test_destroy_in_the_queue),
       cmocka_unit_test(test_R15_a_crowd),
       cmocka_unit_test(test_leaving_the_queue),
   };
+  (void)stage_context(SP_CLIENT, 0); /* at_last runs before OpenSSL's own handler, ... */
+  if (atexit(at_last) != 0)          /* ... and after that of what these tests test */
+    return 1;
   return cmocka_run_group_tests_name("handshake-workers", tests, NULL, NULL);
 }

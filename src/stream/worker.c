@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/finale.h"
 #include "base/memory.h"
 #include "pair/pair.h"
@@ -19,7 +20,8 @@ struct sp__worker {
   uv_work_t request;
   sp__apart_t apart;
   sp_stream_t *stream;
-  int failure; /* of the transport meanwhile */
+  int failure;   /* of the transport meanwhile */
+  bool too_late; /* nothing was done: the process ends */
   size_t n;
   uint8_t bytes[];
 };
@@ -86,9 +88,10 @@ static void serve_queue(sp__loop_t *loop) {
 /* -- there ------------------------------------------------------------------------------------- */
 
 static void work(uv_work_t *request) {
-  const sp__worker_t *worker = request->data;
-  if (!sp__finale_begin())
-    return;                                   /* the loop will not turn any more */
+  sp__worker_t *worker = request->data;
+  worker->too_late = !sp__finale_begin();
+  if (worker->too_late)
+    return;
   (void)sp__pair_drive(worker->stream->pair); /* an error is sticky */
   sp__finale_end();
 }
@@ -202,6 +205,17 @@ static void come_back(sp__worker_t *worker) {
   sp__stream_put_off(stream);
 }
 
+/* exit() was called, on another thread than the loop's. A handshake that waited for more would keep
+ * the loop busy, or whoever waits for the loop waiting. */
+static void give_up(sp__worker_t *worker) {
+  sp_stream_t *stream = worker->stream;
+  sp_error_t error;
+  drop(worker);
+  sp__fail(&error, UV_ECANCELED, SP_US, "this program is ending: it makes no connections any more");
+  stream->broken = true; /* no alert can be made any more */
+  sp__stream_fail(stream, &error);
+}
+
 static void on_worked(uv_work_t *request, int status) {
   sp__worker_t *worker = request->data;
   const sp_stream_t *stream = worker->stream;
@@ -212,6 +226,8 @@ static void on_worked(uv_work_t *request, int status) {
   sp__loop_enter(loop);
   if (stream->closing || stream->failed)
     drop(worker);
+  else if (worker->too_late)
+    give_up(worker);
   else
     come_back(worker);
   serve_queue(loop);
