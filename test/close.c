@@ -12,6 +12,7 @@
 
 #include "support/bare.h"
 #include "support/fixture.h"
+#include "support/hole.h"
 
 #define BIG ((size_t)10 << 20)
 
@@ -411,33 +412,12 @@ static void c05_server_leaves_in_every_turn(void **state) {
       server_leaves(turns, (sp_protocol_t)version);
 }
 
-/* A listener whose queue is full: who connects waits for ever. */
-static int full_listener(int *port, int fill[4]) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof address;
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
-  assert_int_equal(listen(fd, 0), 0);
-  assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-  *port = ntohs(address.sin_port);
-  for (int i = 0; i < 4; i++) {
-    fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    (void)connect(fill[i], (struct sockaddr *)&address, size);
-  }
-  return fd;
-}
-
-static void drop_listener(int fd, const int fill[4]) {
-  close(fd);
-  for (int i = 0; i < 4; i++)
-    close(fill[i]);
-}
-
 static void c05_destroyed_while_connecting(void **state) {
   (void)state;
   fixture_t *f = fixture_new();
-  int port, fill[4], fd = full_listener(&port, fill);
-  actor_t *client = fixture_connect(f, SP_OPTIONS(.host = "127.0.0.1", .port = port));
+  hole_t hole;
+  hole_dig(&hole, "127.0.0.1", 0);
+  actor_t *client = fixture_connect(f, SP_OPTIONS(.host = "127.0.0.1", .port = hole.port));
   for (int i = 0; i < 3; i++)
     uv_run(&f->loop, UV_RUN_NOWAIT);
   assert_string_equal(client->log, "");
@@ -446,21 +426,22 @@ static void c05_destroyed_while_connecting(void **state) {
   assert_string_equal(client->log, "secure(ECANCELED) close");
   assert_int_equal(client->error.status, UV_ECANCELED); /* with a sentence of its own */
   assert_non_null(strstr(client->error.text, "destroyed by this program"));
-  drop_listener(fd, fill);
+  hole_fill(&hole);
   fixture_free(f);
 }
 
 static void c05_no_answer_while_connecting(void **state) {
   (void)state;
   fixture_t *f = fixture_new();
-  int port, fill[4], fd = full_listener(&port, fill);
+  hole_t hole;
+  hole_dig(&hole, "127.0.0.1", 0);
   actor_t *client =
-      fixture_connect(f, SP_OPTIONS(.host = "127.0.0.1", .port = port, .connect_timeout = 50));
+      fixture_connect(f, SP_OPTIONS(.host = "127.0.0.1", .port = hole.port, .connect_timeout = 50));
   fixture_run(f);
   assert_string_equal(client->log, "secure(ETIMEDOUT) close");
   assert_int_equal(client->error.who, SP_TRANSPORT);
   assert_non_null(strstr(client->error.text, "no connection in time"));
-  drop_listener(fd, fill);
+  hole_fill(&hole);
   fixture_free(f);
 }
 

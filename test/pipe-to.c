@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "support/flow.h"
+#include "support/hole.h"
 
 #define MB (1024u * 1024u)
 
@@ -95,16 +96,18 @@ static void stop_listening(proxy_t *proxy) {
   STAGE_UNTIL(&proxy->stage, proxy->backend.closed == 1 + proxy->backend.accepted);
 }
 
-static proxy_t *proxy_open(void) {
+static proxy_t *proxy_open_with(const sp_options_t *options) {
   static proxy_t proxy;
   memset(&proxy, 0, sizeof proxy);
   stage_open(&proxy.stage);
-  duo_meet(&proxy.duo, &proxy.stage, NULL, SP_OPTIONS(.half_open = SP_YES));
+  duo_meet(&proxy.duo, &proxy.stage, options, SP_OPTIONS(.half_open = SP_YES));
   flow_on(&proxy.client, &proxy.duo, proxy.duo.client, true);
   flow_on(&proxy.server, &proxy.duo, proxy.duo.accepted, false);
   listen_plainly(&proxy);
   return &proxy;
 }
+
+static proxy_t *proxy_open(void) { return proxy_open_with(NULL); }
 
 static void proxy_close(proxy_t *proxy) {
   duo_part(&proxy->duo);
@@ -168,6 +171,18 @@ static void test_unknown_name(void **state) {
   proxy_close(proxy);
 }
 
+/* The stream's own time for connecting, which is 30 s if it does not say another one. */
+static void test_no_answer(void **state) {
+  (void)state;
+  hole_t hole;
+  hole_dig(&hole, "127.0.0.1", 0);
+  proxy_t *proxy = proxy_open_with(SP_OPTIONS(.connect_timeout = 60));
+  stop_listening(proxy);
+  proxy->port = hole.port;
+  check_failure(proxy, "127.0.0.1", UV_ETIMEDOUT, "no connection in time: 127.0.0.1 port ");
+  hole_fill(&hole);
+}
+
 /* Before it is connected, by a number and while a name is looked up. */
 static void test_destroyed_meanwhile(void **state) {
   (void)state;
@@ -216,13 +231,10 @@ static void test_misuse(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_address),
-      cmocka_unit_test(test_name),
-      cmocka_unit_test(test_refused),
-      cmocka_unit_test(test_unknown_name),
-      cmocka_unit_test(test_destroyed_meanwhile),
-      cmocka_unit_test(test_piped_meanwhile),
-      cmocka_unit_test(test_misuse),
+      cmocka_unit_test(test_address),         cmocka_unit_test(test_name),
+      cmocka_unit_test(test_refused),         cmocka_unit_test(test_unknown_name),
+      cmocka_unit_test(test_no_answer),       cmocka_unit_test(test_destroyed_meanwhile),
+      cmocka_unit_test(test_piped_meanwhile), cmocka_unit_test(test_misuse),
   };
   return cmocka_run_group_tests_name("pipe-to", tests, NULL, NULL);
 }

@@ -294,7 +294,8 @@ typedef struct sp_options {
   int port;         /* 1..65535 */
   const char *path; /* Unix socket, in place of host and port */
   int family;       /* 0: both; 4; 6 */
-  /* milliseconds for name lookup and connecting. Default 30 000; -1: no limit */
+  /* milliseconds for name lookup and connecting, by sp_stream_pipe_to, too (then also of a server
+   * or an adopted stream). Default 30 000; -1: no limit */
   int connect_timeout;
 
   /* -- connect, adopt, server: the stream ---------------------------------------------------- */

@@ -263,11 +263,12 @@ SP_EXTERN int sp_stream_pipe_plain(sp_stream_t *stream, uv_stream_t *plain, int 
 /*
  * Connects to a plain server, and pipes the stream both ways with it: a proxy. Every address of the
  * host is tried as by sp_connect; a name is looked up each time, a number is not. What the peer
- * says until then waits. When both sides have ended, the connection is closed, and so is the
- * stream. Where nothing answers, the stream fails: its `error` event says where and why, and the
- * peer sees no clean end. After an error of the connection later the stream is destroyed. Returns
- * 0; SP_EOPTION: no such port, or the stream is piped or still connecting itself; UV_ENOMEM;
- * libuv's. After an error the stream is as it was.
+ * says until then waits; the time for it is connect_timeout of the options that
+ * the stream was made with, or its server was. When both sides have ended, the connection is
+ * closed, and so is the stream. Where nothing answers, the stream fails: its `error` event says
+ * where and why, and the peer sees no clean end. After an error of the connection later the stream
+ * is destroyed. Returns 0; SP_EOPTION: no such port, or the stream is piped or still connecting
+ * itself; UV_ENOMEM; libuv's. After an error the stream is as it was.
  */
 SP_EXTERN int sp_stream_pipe_to(sp_stream_t *stream, const char *host, int port);
 

@@ -17,7 +17,6 @@
 #include "stream/stream.h"
 
 #define STAGGER 250 /* milliseconds, RFC 8305 8 */
-#define CONNECT_TIMEOUT 30000
 
 typedef struct sp__connector {
   sp_stream_t *stream; /* NULL once it won, gave up or was cancelled */
@@ -30,6 +29,7 @@ typedef struct sp__connector {
   sp__list_t attempts;
   uv_getaddrinfo_t lookup;
   uv_timer_t stagger;
+  sp__deadline_t deadline;
   unsigned pending; /* what libuv still has of ours */
   bool is_path, timer_closing;
   bool pipes; /* the stream is secure already, and gets a pipe to what answers */
@@ -69,6 +69,7 @@ static void wind_up(sp__connector_t *connector) {
   if (connector->stream)
     connector->stream->connector = NULL;
   connector->stream = NULL;
+  sp__deadline_clear(&connector->deadline);
   for (sp__list_t *node = connector->attempts.next; node != &connector->attempts;
        node = node->next) {
     attempt_t *attempt = SP__OF(node, attempt_t, node);
@@ -87,8 +88,13 @@ void sp__connector_cancel(sp_stream_t *stream) {
     wind_up(stream->connector);
 }
 
-static void give_up(sp__connector_t *connector, int status, const char *what) {
+static void fail(sp__connector_t *connector, const sp_error_t *error) {
   sp_stream_t *stream = connector->stream;
+  wind_up(connector);
+  sp__stream_fail(stream, error);
+}
+
+static void give_up(sp__connector_t *connector, int status, const char *what) {
   sp_error_t error;
   if (connector->is_path)
     sp__fail(&error, status, SP_TRANSPORT, "cannot %s %s: %s", what, connector->host,
@@ -97,8 +103,24 @@ static void give_up(sp__connector_t *connector, int status, const char *what) {
     sp__fail(&error, status, SP_TRANSPORT, "cannot %s %s port %d%s%s%s: %s", what, connector->host,
              connector->port, connector->tried[0] ? " (" : "", connector->tried,
              connector->tried[0] ? ")" : "", uv_strerror(status));
-  wind_up(connector);
-  sp__stream_fail(stream, &error);
+  fail(connector, &error);
+}
+
+static void on_time(sp__deadline_t *deadline) {
+  sp__connector_t *connector = SP__OF(deadline, sp__connector_t, deadline);
+  sp_error_t error;
+  if (connector->is_path)
+    sp__fail(&error, UV_ETIMEDOUT, SP_TRANSPORT, "no connection in time: %s does not answer",
+             connector->host);
+  else if (!connector->count)
+    sp__fail(&error, UV_ETIMEDOUT, SP_TRANSPORT,
+             "no connection in time: the address of %s is not known yet: does the name "
+             "server answer?",
+             connector->host);
+  else
+    sp__fail(&error, UV_ETIMEDOUT, SP_TRANSPORT,
+             "no connection in time: %s port %d does not answer", connector->host, connector->port);
+  fail(connector, &error);
 }
 
 /* The stream is destroyed already where something went wrong. */
@@ -321,6 +343,11 @@ static sp__connector_t *connector_new(sp_stream_t *stream, const sp__settings_t 
   connector->lookup.data = connector->stagger.data = connector;
   (void)uv_timer_init(stream->loop->uv, &connector->stagger);
   connector->pending = 1; /* the timer */
+  connector->deadline.run = on_time;
+  sp__list_init(&connector->deadline.node);
+  if (stream->connect_timeout)
+    sp__deadline_set(stream->loop, &connector->deadline, SP__DELAY_HANDSHAKE,
+                     (uint64_t)stream->connect_timeout);
   sp__loop_retain(stream->loop);
   stream->connector = connector;
   return connector;
@@ -383,9 +410,6 @@ static int start(sp_stream_t *stream, const sp_options_t *options, const sp__set
     wind_up(connector);
     return status;
   }
-  int timeout = options->connect_timeout ? options->connect_timeout : CONNECT_TIMEOUT;
-  if (timeout > 0)
-    sp__deadline_set(stream->loop, &stream->deadline, SP__DELAY_HANDSHAKE, (uint64_t)timeout);
   return 0;
 }
 

@@ -9,16 +9,21 @@
 #include "stream/events.h"
 #include "stream/notes.h"
 
+#define CONNECT_TIMEOUT 30000
 #define HANDSHAKE_TIMEOUT 30000
 #define HIGH_WATER 65536u
 #define WRITE_LIMIT (64u << 20)
 
+static int time_of(int option, int usual) {
+  if (option < 0)
+    return 0;
+  return option ? option : usual;
+}
+
 void sp__settings_of(sp__settings_t *settings, const sp_options_t *options) {
-  int handshake = options->handshake_timeout;
   *settings = (sp__settings_t){
-      .handshake_timeout = handshake < 0 ? 0
-                           : handshake   ? handshake
-                                         : HANDSHAKE_TIMEOUT,
+      .connect_timeout = time_of(options->connect_timeout, CONNECT_TIMEOUT),
+      .handshake_timeout = time_of(options->handshake_timeout, HANDSHAKE_TIMEOUT),
       .idle_timeout = options->idle_timeout > 0 ? options->idle_timeout : 0,
       .high_water = options->high_water ? options->high_water : HIGH_WATER,
       .write_limit = options->write_limit ? options->write_limit : WRITE_LIMIT,
@@ -66,6 +71,7 @@ sp_stream_t *sp__stream_new(sp__loop_t *loop, sp_secure_cb on_secure,
   stream->on_secure = on_secure;
   stream->high_water = settings->high_water;
   stream->write_limit = settings->write_limit;
+  stream->connect_timeout = settings->connect_timeout;
   stream->idle_timeout = settings->idle_timeout;
   stream->half_open = settings->half_open;
   stream->by_worker = settings->by_worker;
@@ -126,7 +132,6 @@ void sp__stream_bind(sp_stream_t *stream, uv_stream_t *io, bool own_io, sp_pair_
   pair->calls = &calls;
   stream->last_active = uv_now(stream->loop->uv);
   sp__stream_count_begin(stream);
-  sp__deadline_clear(&stream->deadline); /* that of connecting */
   if (settings->no_delay)
     (void)sp_stream_set_no_delay(stream, true); /* fails only on what is no TCP or already gone */
   if (settings->keep_alive > 0)
@@ -165,9 +170,7 @@ static void on_deadline(sp__deadline_t *deadline) {
   } else if (!stream->secure) {
     sp_error_t error;
     sp__fail(&error, UV_ETIMEDOUT, SP_TRANSPORT,
-             stream->io ? "the handshake was not done in time: the peer does not answer, or does "
-                          "not speak TLS"
-                        : "no connection in time: no address of the host answered");
+             "the handshake was not done in time: the peer does not answer, or does not speak TLS");
     sp__stream_fail(stream, &error);
   } else if (stream->idle_timeout) {
     on_idle_time(stream);

@@ -39,7 +39,7 @@ typedef struct sp__maker {
 
 /* The options that concern a stream, with the defaults put in. */
 typedef struct sp__settings {
-  int handshake_timeout; /* milliseconds; 0: none */
+  int connect_timeout, handshake_timeout; /* milliseconds; 0: none */
   int idle_timeout;
   size_t high_water, write_limit;
   int keep_alive;
@@ -86,7 +86,7 @@ struct sp_stream {
   uint32_t
       handshake;    /* microseconds that it took; before, when it began, of uv_hrtime's the last */
   uint32_t counted; /* pending bytes that the server's counters have */
-  int idle_timeout;
+  int connect_timeout, idle_timeout;
   int16_t mute;        /* the status with which writing failed, as long as that is not told */
   bool own_io : 1;     /* io's memory is the library's */
   bool secure : 1;     /* on_secure was called with 0 */
