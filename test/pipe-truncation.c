@@ -70,10 +70,53 @@ static void test_clean_end_is_passed_on(void **state) {
   through_a_pipe(true, "secure data end close");
 }
 
+/* -- from a stream whose end was told before -------------------------------------------------- */
+
+static bool first_ended(fixture_t *f) { return fixture_served(f, 0)->counts[ON_END]; }
+
+static bool watcher_ended(fixture_t *f) {
+  (void)f;
+  return watcher->counts[ON_END];
+}
+
+static void pipe_after_the_end(bool clean, const char *expected) {
+  fixture_t *f = fixture_new();
+  fixture_serve(f, FIXTURE_SERVER(.half_open = SP_YES));
+  actor_t *sender = fixture_connect(f, FIXTURE_CLIENT(f));
+  while (!fixture_served(f, 0))
+    uv_run(&f->loop, UV_RUN_ONCE);
+  watcher = fixture_connect(f, FIXTURE_CLIENT(f));
+  fixture_run_until(f, second_is_secure);
+  if (clean)
+    sp_stream_end(sender->stream);
+  else
+    sp_stream_destroy(sender->stream);
+  fixture_run_until(f, first_ended);
+  sp_stream_t *from = fixture_served(f, 0)->stream;
+  assert_int_equal(sp_stream_pipe(from, fixture_served(f, 1)->stream), 0);
+  fixture_run_until(f, watcher_ended);
+  sp_stream_destroy(from);
+  fixture_run(f);
+  assert_string_equal(watcher->log, expected);
+  fixture_free(f);
+}
+
+static void test_truncation_told_before(void **state) {
+  (void)state;
+  pipe_after_the_end(false, "secure end(SP_ETRUNCATED) close");
+}
+
+static void test_clean_end_told_before(void **state) {
+  (void)state;
+  pipe_after_the_end(true, "secure end close");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_truncation_is_passed_on),
       cmocka_unit_test(test_clean_end_is_passed_on),
+      cmocka_unit_test(test_truncation_told_before),
+      cmocka_unit_test(test_clean_end_told_before),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "stream/stream.h"
 #include "support/allocations.h"
 #include "support/flow.h"
 
@@ -135,17 +136,26 @@ static void connect_plain(proxy_t *proxy) {
   proxy->backend.io.data = &proxy->backend;
 }
 
-static proxy_t *proxy_open(int ways) {
+/* Without a pipe yet. */
+static proxy_t *proxy_meet(const sp_options_t *server, bool with_data) {
   static proxy_t proxy;
   memset(&proxy, 0, sizeof proxy);
   stage_open(&proxy.stage);
-  duo_meet(&proxy.duo, &proxy.stage, NULL, SP_OPTIONS(.half_open = SP_YES));
+  duo_meet(&proxy.duo, &proxy.stage, server, SP_OPTIONS(.half_open = SP_YES));
   flow_on(&proxy.client, &proxy.duo, proxy.duo.client, true);
-  flow_on(&proxy.server, &proxy.duo, proxy.duo.accepted, false);
+  flow_on(&proxy.server, &proxy.duo, proxy.duo.accepted, with_data);
   connect_plain(&proxy);
-  assert_int_equal(
-      sp_stream_pipe_plain(proxy.server.stream, (uv_stream_t *)&proxy.plain, ways, on_done), 0);
   return &proxy;
+}
+
+static int pipe_plain(proxy_t *proxy, int ways) {
+  return sp_stream_pipe_plain(proxy->server.stream, (uv_stream_t *)&proxy->plain, ways, on_done);
+}
+
+static proxy_t *proxy_open(int ways) {
+  proxy_t *proxy = proxy_meet(NULL, false);
+  assert_int_equal(pipe_plain(proxy, ways), 0);
+  return proxy;
 }
 
 static void proxy_close(proxy_t *proxy) {
@@ -331,6 +341,79 @@ static void test_slow_client(void **state) {
   proxy_close(proxy);
 }
 
+/* -- an end that was told before the pipe was there ------------------------------------------- */
+
+static proxy_t *ended_before(bool clean) {
+  proxy_t *proxy = proxy_meet(SP_OPTIONS(.half_open = SP_YES), true);
+  flow_send(&proxy->server, 100);
+  STAGE_UNTIL(&proxy->stage, proxy->client.received == 100); /* nothing unread: no reset */
+  if (clean)
+    sp_stream_end(proxy->client.stream);
+  else
+    sp_stream_destroy(proxy->client.stream);
+  STAGE_UNTIL(&proxy->stage, proxy->server.ends);
+  proxy->backend.sent = proxy->backend.to_send = 100; /* goes on where the server was */
+  backend_read(&proxy->backend);
+  return proxy;
+}
+
+static void test_end_before(void **state) {
+  (void)state;
+  proxy_t *proxy = ended_before(true);
+  assert_int_equal(pipe_plain(proxy, SP_PIPE_BOTH), 0);
+  STAGE_UNTIL(&proxy->stage, proxy->backend.ended);
+  assert_int_equal(proxy->backend.read_status, UV_EOF);
+  assert_int_equal(proxy->done, 0);
+  proxy->backend.end_when_sent = true; /* the other way goes on */
+  backend_send(&proxy->backend, MB);
+  STAGE_UNTIL(&proxy->stage, proxy->client.closes && proxy->server.closes);
+  assert_int_equal(proxy->client.received, 100 + MB);
+  assert_int_equal(proxy->status, 0);
+  proxy_close(proxy);
+}
+
+static void test_end_before_one_way(void **state) {
+  (void)state;
+  proxy_t *proxy = ended_before(true);
+  assert_int_equal(pipe_plain(proxy, SP_PIPE_OUT), 0);
+  assert_int_equal(proxy->done, 0); /* never within the call */
+  STAGE_UNTIL(&proxy->stage, proxy->backend.ended && proxy->done);
+  assert_int_equal(proxy->status, 0);
+  proxy_close(proxy);
+}
+
+static void test_cut_before(void **state) {
+  (void)state;
+  proxy_t *proxy = ended_before(false);
+  assert_int_equal(pipe_plain(proxy, SP_PIPE_OUT), SP_ETRUNCATED);
+  assert_ptr_equal(proxy->plain.data, proxy); /* as it was */
+  on_done((uv_stream_t *)&proxy->plain, 0);
+  proxy_close(proxy);
+}
+
+/* In the `end` event itself the end counts once. */
+static void pipe_at_the_end(sp_stream_t *stream, int status) {
+  flow_t *flow = sp_stream_data(stream);
+  assert_int_equal(status, 0);
+  flow->ends++;
+  assert_int_equal(pipe_plain(flow->data, SP_PIPE_OUT), 0);
+}
+
+static void test_end_meanwhile(void **state) {
+  (void)state;
+  proxy_t *proxy = proxy_meet(SP_OPTIONS(.half_open = SP_YES), true);
+  sp_stream_events_t events = *proxy->server.stream->events;
+  events.end = pipe_at_the_end;
+  proxy->server.data = proxy;
+  sp_stream_on(proxy->server.stream, &events, &proxy->server);
+  backend_read(&proxy->backend);
+  sp_stream_end(proxy->client.stream);
+  STAGE_UNTIL(&proxy->stage, proxy->backend.ended && proxy->done);
+  assert_int_equal(proxy->server.ends, 1);
+  assert_int_equal(proxy->status, 0);
+  proxy_close(proxy);
+}
+
 /* Refused: a second pipe, no way or an unknown one. */
 static void test_misuse(void **state) {
   (void)state;
@@ -359,6 +442,10 @@ int main(void) {
       cmocka_unit_test(test_server_stream_is_destroyed),
       cmocka_unit_test(test_slow_backend),
       cmocka_unit_test(test_slow_client),
+      cmocka_unit_test(test_end_before),
+      cmocka_unit_test(test_end_before_one_way),
+      cmocka_unit_test(test_cut_before),
+      cmocka_unit_test(test_end_meanwhile),
       cmocka_unit_test(test_misuse),
   };
   return cmocka_run_group_tests_name("relay", tests, NULL, NULL);

@@ -227,7 +227,8 @@ SP_EXTERN bool sp_stream_is_paused(const sp_stream_t *stream);
 /*
  * Everything that `from` receives is sent on `to`, which may be the same stream (an echo), with
  * back-pressure and without the caller's help. When `from` ends, `to` is ended, and
- * without a close_notify if `from` was truncated: its peer learns of that, too. When `to` goes, or
+ * without a close_notify if `from` was truncated: its peer learns of that, too. (So it is at once
+ * when the `end` of `from` was told before.) When `to` goes, or
  * `from` without an end, the pipe ends; `from` is then paused, and `to` stays as it is. `data` is
  * not called meanwhile; the other events are.
  * Both must be on the same loop. Returns 0; SP_EOPTION (other loop, already piped);
@@ -255,7 +256,8 @@ typedef void (*sp_pipe_cb)(uv_stream_t *plain, int status);
  * a truncation or the stream's close ends the pipe, `done` always before `close`. After an error on
  * the plain side the stream is destroyed, so that its peer sees no clean end. Until `done` the
  * library owns the plain handle's reading and writing; plain->data is put back before `done`.
- * Returns 0; SP_EOPTION; UV_ENOMEM; libuv's when reading cannot start.
+ * Returns 0; SP_EOPTION; SP_ETRUNCATED if that is how the stream has ended already; the stream's
+ * error; UV_ENOMEM; libuv's when reading or shutting down cannot start.
  */
 SP_EXTERN int sp_stream_pipe_plain(sp_stream_t *stream, uv_stream_t *plain, int ways,
                                    sp_pipe_cb done);

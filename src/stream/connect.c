@@ -139,6 +139,8 @@ static void pipe_with(sp_stream_t *stream, uv_stream_t *plain) {
   uv_close((uv_handle_t *)plain, on_loser_closed);
   if (status == SP_EOPTION)
     sp__fail(&error, status, SP_US, "the stream was piped elsewhere while it was being connected");
+  else if (status == SP_ETRUNCATED)
+    sp__fail(&error, status, SP_PEER, "the peer was cut off while the stream was being piped");
   else
     sp__fail_system(&error, status, "cannot read from what the stream is piped to");
   sp__stream_fail(stream, &error);

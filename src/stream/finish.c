@@ -180,6 +180,10 @@ void sp__stream_finish(sp_stream_t *stream) {
     finalize(stream);
 }
 
+int sp__stream_how_ended(const sp_stream_t *stream) {
+  return sp_pair_state(stream->pair) & SP_PAIR_PEER_ENDED ? 0 : SP_ETRUNCATED;
+}
+
 void sp__stream_ended(sp_stream_t *stream, int status) {
   stream->in_ended = true;
   if (stream->events->end)
@@ -188,10 +192,8 @@ void sp__stream_ended(sp_stream_t *stream, int status) {
     return;
   sp_stream_t *to = stream->pipe_open ? NULL : stream->pipe_to;
   sp_stream_unpipe(stream);
-  if (to) {
-    to->cut = to != stream && status < 0; /* a truncation is passed on as one */
-    sp_stream_end(to);
-  }
+  if (to)
+    sp__pipe_end(stream, to, status);
   sp__relay_ended(stream, status);
   if (!stream->half_open && !stream->closing)
     sp_stream_end(stream);

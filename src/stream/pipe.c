@@ -11,6 +11,10 @@ static int start(sp_stream_t *from, sp_stream_t *to, bool open) {
     return from->error ? from->error->status : to->error->status;
   if (to->ending)
     return SP_EENDED;
+  if (from->in_ended && !open) { /* nothing else is to come */
+    sp__pipe_end(from, to, sp__stream_how_ended(from));
+    return 0;
+  }
   from->pipe_to = to;
   from->pipe_open = open;
   sp__list_append(&to->pipe_from, &from->pipe_sibling);
@@ -29,6 +33,11 @@ void sp_stream_unpipe(sp_stream_t *from) {
   sp__list_remove(&from->pipe_sibling);
   if (!from->closing)
     sp__stream_put_off(from);
+}
+
+void sp__pipe_end(const sp_stream_t *from, sp_stream_t *to, int status) {
+  to->cut = to != from && status < 0; /* a truncation is passed on as one */
+  sp_stream_end(to);
 }
 
 /* The target is gone, or takes nothing any more: its sources stop. */

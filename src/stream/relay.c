@@ -14,6 +14,7 @@ typedef struct sp__relay {
   bool out, in;         /* directions that still run */
   bool half_open;       /* the stream's own choice, put back at the end */
   bool reading;
+  bool shutting; /* plain, as the stream's peer ended */
 } sp__relay_t;
 
 static void free_if_over(sp__relay_t *relay) {
@@ -110,16 +111,23 @@ static void on_shut_down(uv_shutdown_t *request, int status) {
   sp__loop_leave(loop);
 }
 
-static void shut_down_plain(sp__relay_t *relay) {
+static int start_shutting(sp__relay_t *relay) {
   uv_shutdown_t *request = sp__alloc(sizeof *request);
-  if (request) {
-    request->data = relay;
-    if (uv_shutdown(request, relay->plain, on_shut_down) == 0) {
-      relay->requests++;
-      return;
-    }
+  if (!request)
+    return UV_ENOMEM;
+  request->data = relay;
+  int status = uv_shutdown(request, relay->plain, on_shut_down);
+  relay->shutting = status == 0;
+  if (status < 0)
     sp__free(request);
-  }
+  else
+    relay->requests++;
+  return status;
+}
+
+static void shut_down_plain(sp__relay_t *relay) {
+  if (relay->shutting || start_shutting(relay) == 0)
+    return;
   relay->out = false;
   finish_if_both_ended(relay);
 }
@@ -211,6 +219,21 @@ static sp__relay_t *relay_new(sp_stream_t *stream, uv_stream_t *plain, int ways,
   return relay;
 }
 
+static int start(sp__relay_t *relay) {
+  int status = relay->in ? start_reading(relay) : 0;
+  if (status == 0 && relay->out && relay->stream->in_ended)
+    status = start_shutting(relay);
+  return status;
+}
+
+/* It was not started: the plain stream is as it was. */
+static void undo(sp__relay_t *relay) {
+  stop_reading(relay);
+  relay->plain->data = relay->plain_data;
+  relay->stream = NULL;
+  free_if_over(relay);
+}
+
 int sp_stream_pipe_plain(sp_stream_t *stream, uv_stream_t *plain, int ways, sp_pipe_cb done) {
   if (plain->loop != stream->loop->uv || stream->pipe_to || stream->relay ||
       !(ways & SP_PIPE_BOTH) || ways & ~SP_PIPE_BOTH)
@@ -219,14 +242,14 @@ int sp_stream_pipe_plain(sp_stream_t *stream, uv_stream_t *plain, int ways, sp_p
     return stream->error->status;
   if (stream->closing)
     return UV_ECANCELED;
+  if (ways & SP_PIPE_OUT && stream->in_ended && sp__stream_how_ended(stream) < 0)
+    return SP_ETRUNCATED; /* which must not look like a clean end */
   sp__relay_t *relay = relay_new(stream, plain, ways, done);
   if (!relay)
     return UV_ENOMEM;
-  int status = relay->in ? start_reading(relay) : 0;
+  int status = start(relay);
   if (status < 0) {
-    plain->data = relay->plain_data;
-    relay->stream = NULL;
-    free_if_over(relay);
+    undo(relay);
     return status;
   }
   stream->relay = relay;

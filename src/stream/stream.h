@@ -174,6 +174,7 @@ void sp__stream_fail(sp_stream_t *stream, const sp_error_t *error);
 void sp__stream_fail_transport(sp_stream_t *stream, int status, const char *doing);
 void sp__stream_fail_writing(sp_stream_t *stream, int status);
 void sp__stream_ended(sp_stream_t *stream, int status); /* the peer's direction */
+int sp__stream_how_ended(const sp_stream_t *stream);    /* once it did: the status of `end` */
 void sp__stream_finish(sp_stream_t *stream);            /* goes as far towards `close` as it can */
 void sp__stream_tell_secure(sp_stream_t *stream, int status);
 void sp__stream_close(sp_stream_t *stream);
@@ -186,6 +187,7 @@ void sp__limit_end(void *limit);
 
 /* pipe.c */
 void sp__pipe_pass(sp_stream_t *from, const uint8_t *bytes, size_t n);
+void sp__pipe_end(const sp_stream_t *from, sp_stream_t *to, int status);
 void sp__pipe_drained(sp_stream_t *to);
 void sp__pipe_gone(sp_stream_t *stream);
 
