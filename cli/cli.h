@@ -66,6 +66,9 @@ int cli_parse(cli_arguments_t *arguments, const cli_help_t *help, struct poptOpt
               int least, int most, int argc, const char **argv);
 void cli_parsed(cli_arguments_t *arguments);
 
+/* Whether the command that was parsed last has an option of that (long) name. */
+bool cli_has_option(const char *name);
+
 /* What an option for a number is before the command line says it. */
 #define CLI_NOT_SAID INT_MIN
 
@@ -79,6 +82,11 @@ void cli_parse_watch(cli_watch_t watch, void *data);
 
 /* -- say.c: to people -------------------------------------------------------------------------- */
 
+/* words.c: an error's sentence with the options of the command that runs, in place of the
+ * library's. */
+#define CLI_ERROR_TEXT 400
+const char *cli_error_text(char room[CLI_ERROR_TEXT], const sp_error_t *error);
+
 /* "securepair: ..." on standard error. Answer CLI_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_fail_with(const sp_error_t *why);
@@ -88,6 +96,14 @@ void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * character, or would turn the direction of writing, comes out as \xHH; a very long one is cut. */
 void cli_put_text(FILE *to, const char *text);
 char *cli_safe_text(const char *text);
+
+/* How many bytes the character of UTF-8 at `text`, which ends with a NUL, has, and which it is; 0:
+ * it is none (RFC 3629). */
+size_t cli_letter(const uint8_t *text, uint32_t *code);
+
+/* Bytes of others'. Control characters come out as \xHH, and so do those of `but`, and with `ascii`
+ * all that is not ASCII. */
+void cli_put_bytes(FILE *to, const void *bytes, size_t n, bool ascii, const char *but);
 
 typedef enum cli_tone { CLI_GOOD, CLI_BAD, CLI_DIM, CLI_BOLD } cli_tone_t;
 
@@ -115,6 +131,9 @@ enum { CLI_SECRET = 0600, CLI_PUBLIC = 0644 };
 /* Writes a text as a whole or not at all; to standard output when path is NULL or "-". Without
  * `force` nothing is written over. Answers an exit status. */
 int cli_write(const char *path, const char *text, mode_t mode, bool force);
+
+/* Writes all of it, waiting where it has to. Answers 0, or -1 with errno. */
+int cli_write_all(int fd, const char *bytes, size_t n);
 
 /* From here on a file that may not grow (RLIMIT_FSIZE) is an error like a full disk, no end. */
 void cli_survive_limits(void);

@@ -38,7 +38,8 @@ static const char *remedy_in(const json_t *report) {
 
 static void say_failure(const cli_connect_t *connect, const sp_error_t *error) {
   const char *remedy = remedy_in(connect->report);
-  (void)cli_fail("%s: %s", connect->named, error->text);
+  char words[CLI_ERROR_TEXT];
+  (void)cli_fail("%s: %s", connect->named, cli_error_text(words, error));
   if (remedy)
     (void)cli_fail("%s", remedy);
 }

@@ -220,6 +220,10 @@ int cli_localhost(int argc, const char **argv) {
     return parsed - 1;
   bool makes = !o.root && !o.trust && !o.untrust;
   int status = makes || o.root + o.trust + o.untrust > 1 ? check(&o) : CLI_OK;
+  if (!status && !makes && arguments.count)
+    status = cli_fail("\"%s\": --root, --trust and --untrust take no names: they make no "
+                      "certificate",
+                      arguments.all[0]);
   if (!status)
     status = collect_names(&names, host, arguments.all, arguments.count);
   if (!status)

@@ -47,13 +47,14 @@ static void tell_fault(name_t *name, const char *text) {
 static void warn_of_certificate(const name_t *name) {
   sp_certificate_t *certificate;
   sp_error_t why;
-  char host[260];
+  char host[260], room[CLI_ERROR_TEXT];
   snprintf(host, sizeof host, "%s%s", *name->host == '*' ? "x" : "",
            name->host + (*name->host == '*'));
   if (sp_context_certificate(sp_watch_context(name->watch), &certificate) < 0)
     return;
   if (!sp_certificate_names_host(certificate, host, 0, &why))
-    cli_log_say(name->names->serve->log, "warning", "%s: %s", name->cert, why.text);
+    cli_log_say(name->names->serve->log, "warning", "%s: %s", name->cert,
+                cli_error_text(room, &why));
   cli_serve_warn_of_dates(name->names->serve, name->cert, certificate);
   sp_certificate_release(certificate);
 }
@@ -61,9 +62,10 @@ static void warn_of_certificate(const name_t *name) {
 static void on_change(sp_watch_t *watch, int status) {
   const name_t *name = sp_watch_data(watch);
   const cli_serve_t *serve = name->names->serve;
+  char room[CLI_ERROR_TEXT];
   if (status < 0) {
     cli_log_say(serve->log, "reload_failed", "%s: %s; what was read before stays in force",
-                name->host, sp_watch_error(watch)->text);
+                name->host, cli_error_text(room, sp_watch_error(watch)));
     return;
   }
   cli_serve_tell_certificate(serve, "reloaded", name->host, watch);
@@ -76,10 +78,11 @@ static void begin(name_t *name) {
   sp_options_t options = serve->tls;
   sp_identity_t identity = {.cert_file = name->cert, .key_file = name->key};
   sp_error_t why;
+  char room[CLI_ERROR_TEXT];
   options.identities = &identity;
   options.identity_count = 1;
   if (sp_watch_new(&name->watch, &serve->loop, on_change, &why, &options) < 0) {
-    tell_fault(name, why.text);
+    tell_fault(name, cli_error_text(room, &why));
     return;
   }
   sp_watch_set_data(name->watch, name);

@@ -53,6 +53,18 @@ void cli_parse_watch(cli_watch_t watch, void *data) {
   watcher_data = data;
 }
 
+/* -- the command that runs ----------------------------------------------------------------------
+ */
+
+static const struct poptOption *running; /* its options; NULL: none */
+
+bool cli_has_option(const char *name) {
+  for (const struct poptOption *one = running; one && (one->longName || one->shortName); one++)
+    if (one->longName && !strcmp(one->longName, name))
+      return true;
+  return false;
+}
+
 /* -- parsing ----------------------------------------------------------------------------------- */
 
 static void show_help(poptContext context, const cli_help_t *help) {
@@ -61,11 +73,20 @@ static void show_help(poptContext context, const cli_help_t *help) {
   poptPrintHelp(context, stdout, 0);
 }
 
+/* "key" of "securepair key [OPTION...]", "authority sign" of what has two words. */
+static int words_of(const char *usage) {
+  int n = 0;
+  while (usage[n] >= 'a' && usage[n] <= 'z')
+    n += (int)strspn(usage + n, "abcdefghijklmnopqrstuvwxyz ");
+  while (n && usage[n - 1] == ' ')
+    n--;
+  return n;
+}
+
 static int refuse(cli_arguments_t *arguments, const cli_help_t *help, const char *what,
                   const char *why) {
   const char *rest = strchr(help->usage, ' ') + 1;
-  (void)cli_fail("%s: %s (\"securepair %.*s --help\" says more)", what, why,
-                 (int)strcspn(rest, " "), rest);
+  (void)cli_fail("%s: %s (\"securepair %.*s --help\" says more)", what, why, words_of(rest), rest);
   cli_parsed(arguments);
   return CLI_USAGE + 1;
 }
@@ -80,6 +101,7 @@ int cli_parse(cli_arguments_t *arguments, const cli_help_t *help, struct poptOpt
     watcher(help, table, watcher_data);
     return CLI_OK + 1;
   }
+  running = table;
   argv[0] = "securepair"; /* popt's usage line begins with it */
   arguments->owned = NULL;
   arguments->owned_count = 0;
@@ -108,6 +130,7 @@ int cli_parse(cli_arguments_t *arguments, const cli_help_t *help, struct poptOpt
 }
 
 void cli_parsed(cli_arguments_t *arguments) {
+  running = NULL;
   arguments->context = poptFreeContext(arguments->context);
   while (arguments->owned_count)
     free(arguments->owned[--arguments->owned_count]);

@@ -43,22 +43,23 @@ static void add_chain(json_t *object, const sp_pair_t *pair) {
 
 static void add_verdict(json_t *object, const sp_pair_t *pair) {
   const sp_error_t *verdict = sp_pair_verdict(pair);
-  char room[160];
+  char room[160], words[CLI_ERROR_TEXT];
   json_object_set_new(object, "authorized", json_boolean(sp_pair_is_authorized(pair)));
   if (!verdict)
     return;
   set(object, "authorization_error", sp_pair_authorization_error(pair));
-  set(object, "verdict", verdict->text);
+  set(object, "verdict", cli_error_text(words, verdict));
   set(object, "remedy", cli_remedy(room, verdict, 0, false));
 }
 
 static void add_staple(json_t *object, const sp_pair_t *pair) {
   static const char *const words[] = {"none", "good", "revoked", "unknown", "stale", "invalid"};
   sp_error_t why = {.text = ""};
+  char room[CLI_ERROR_TEXT];
   sp_staple_status_t status = sp_pair_staple_status(pair, &why);
   set(object, "staple", words[status]);
   if (status != SP_STAPLE_GOOD && status != SP_STAPLE_NONE)
-    set(object, "staple_says", why.text);
+    set(object, "staple_says", cli_error_text(room, &why));
 }
 
 static void add_facts(json_t *object, const sp_pair_t *pair) {
@@ -109,18 +110,28 @@ static const char *class_of(const cli_connect_t *connect, const sp_error_t *erro
   }
 }
 
+static const char *remedy_of(char room[160], const cli_connect_t *connect,
+                             const sp_error_t *error) {
+  const char *number;
+  char host[64];
+  if (error->who != SP_TRANSPORT || !cli_target_hides_port(host, &number, connect->named))
+    return cli_remedy(room, error, connect->target.path ? 0 : connect->target.port,
+                      connect->options.starttls != NULL);
+  snprintf(room, 160, "If %s is the port, write [%s]:%s.", number, host, number);
+  return room;
+}
+
 void cli_report_fail(json_t *report, const cli_connect_t *connect, const sp_error_t *error) {
   static const char *const parties[] = {"this side", "the peer", "the transport"};
   json_t *fault = json_object();
-  char room[160];
-  int port = connect->target.path ? 0 : connect->target.port;
+  char room[160], words[CLI_ERROR_TEXT];
   set(fault, "name", sp_error_name(error->status));
   set(fault, "class", class_of(connect, error));
-  set(fault, "text", error->text);
+  set(fault, "text", cli_error_text(words, error));
   set(fault, "who", parties[error->who]);
   if (error->alert >= 0)
     set(fault, "alert", sp_alert_name(error->alert));
-  set(fault, "remedy", cli_remedy(room, error, port, connect->options.starttls != NULL));
+  set(fault, "remedy", remedy_of(room, connect, error));
   json_object_set_new(report, "error", fault);
 }
 

@@ -18,20 +18,37 @@ static bool is_deceptive(uint32_t code) {
          (code >= 0x2060 && code <= 0x206F) || code == 0xFEFF;
 }
 
-/* How many bytes the character at `text` has; 0: it is not one that may be shown (RFC 3629). */
-static size_t character(const uint8_t *text) {
+size_t cli_letter(const uint8_t *text, uint32_t *code) {
   static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
   size_t n = *text < 0xC2 ? 0 : *text < 0xE0 ? 2 : *text < 0xF0 ? 3 : *text < 0xF5 ? 4 : 0;
+  *code = n ? *text & (0xFFu >> (n + 1)) : *text;
   if (*text < 0x80)
-    return *text >= 0x20 && *text != 0x7F;
-  uint32_t code = n ? *text & (0xFFu >> (n + 1)) : 0;
+    return 1;
   for (size_t i = 1; i < n; i++) {
     if ((text[i] & 0xC0) != 0x80)
       return 0;
-    code = code << 6 | (text[i] & 0x3F);
+    *code = *code << 6 | (text[i] & 0x3F);
   }
-  bool good = n && code >= least[n] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
-  return good && !is_deceptive(code) ? n : 0;
+  bool good = n && *code >= least[n] && *code <= 0x10FFFF && (*code < 0xD800 || *code > 0xDFFF);
+  return good ? n : 0;
+}
+
+/* How many bytes the character at `text` has; 0: it is not one that may be shown. */
+static size_t character(const uint8_t *text) {
+  uint32_t code;
+  size_t n = cli_letter(text, &code);
+  return code < 0x20 || code == 0x7F || is_deceptive(code) ? 0 : n;
+}
+
+void cli_put_bytes(FILE *to, const void *bytes, size_t n, bool ascii, const char *but) {
+  const uint8_t *at = bytes;
+  for (size_t i = 0; i < n; i++) {
+    bool is_control = at[i] < 0x20 || at[i] == 0x7F;
+    if (is_control || (ascii && at[i] > 0x7F) || strchr(but, at[i]))
+      fprintf(to, "\\x%02X", at[i]);
+    else
+      fputc(at[i], to);
+  }
 }
 
 void cli_put_text(FILE *to, const char *text) {
@@ -80,7 +97,10 @@ int cli_fail(const char *format, ...) {
   return CLI_FAILED;
 }
 
-int cli_fail_with(const sp_error_t *why) { return cli_fail("%s", why->text); }
+int cli_fail_with(const sp_error_t *why) {
+  char room[CLI_ERROR_TEXT];
+  return cli_fail("%s", cli_error_text(room, why));
+}
 
 void cli_warn(const char *format, ...) {
   va_list arguments;

@@ -61,13 +61,15 @@ int cli_read_key(sp_key_t **key, const char *path, const char *passphrase_file) 
   sp_error_t why;
   if (passphrase_file && cli_passphrase_file(room, passphrase_file))
     return CLI_FAILED;
-  if (cli_others_can_read(path))
-    cli_warn("%s: others can read this private key: chmod 600 %s", path, path);
   int status = sp_key_read_file(key, path, passphrase_file ? room : NULL, &why);
   if (status == SP_EPASSPHRASE && !passphrase_file && cli_ask_passphrase(room, path))
     status = sp_key_read_file(key, path, room, &why);
   else if (status == SP_EPASSPHRASE && !passphrase_file)
     snprintf(why.text, sizeof why.text, "%.160s: is encrypted: give --passphrase-file", path);
   explicit_bzero(room, sizeof room);
-  return status < 0 ? cli_fail_with(&why) : CLI_OK;
+  if (status < 0)
+    return cli_fail_with(&why);
+  if (cli_others_can_read(path))
+    cli_warn("%s: others can read this private key: chmod 600 %s", path, path);
+  return CLI_OK;
 }

@@ -45,9 +45,10 @@ void cli_serve_warn_of_all_dates(const cli_serve_t *serve) {
 
 void cli_serve_on_reload(sp_watch_t *watch, int status) {
   const cli_serve_t *serve = sp_watch_data(watch);
+  char room[CLI_ERROR_TEXT];
   if (status < 0) {
     cli_log_say(serve->log, "reload_failed", "%s; what was read before stays in force",
-                sp_watch_error(watch)->text);
+                cli_error_text(room, sp_watch_error(watch)));
     return;
   }
   cli_serve_tell_certificate(serve, "reloaded", "read again", watch);

@@ -1,5 +1,6 @@
 #include "target.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,13 +43,47 @@ static int refuse(const char *text) {
                   text);
 }
 
+/* Of IPv6, also with a zone: fe80::1%eth0. */
+static bool is_address(const char *host) {
+  struct in6_addr address;
+  char room[64];
+  size_t n = strcspn(host, "%");
+  snprintf(room, sizeof room, "%.*s", (int)(n < sizeof room ? n : 0), host);
+  return inet_pton(AF_INET6, room, &address) == 1;
+}
+
+/* As it is mostly written (RFC 5952): "::1:8000" is not, which stands for ::0.1.128.0. */
+static bool is_usual(const char *host) {
+  struct in6_addr address;
+  char usual[INET6_ADDRSTRLEN];
+  return inet_pton(AF_INET6, host, &address) == 1 &&
+         inet_ntop(AF_INET6, &address, usual, sizeof usual) && !strcasecmp(usual, host);
+}
+
+bool cli_target_hides_port(char host[64], const char **port, const char *text) {
+  const char *last = strrchr(text, ':');
+  size_t n = last ? (size_t)(last - text) : 0;
+  if (*text == '[' || !n || n >= 64 || !last[1] || strlen(last + 1) > 5 ||
+      last[1 + strspn(last + 1, "0123456789")])
+    return false;
+  snprintf(host, 64, "%.*s", (int)n, text);
+  *port = last + 1;
+  return is_address(host);
+}
+
 static int parse(cli_target_t *target, const char *text, int usual_port, int least_port) {
   size_t n;
+  char room[64];
+  const char *port;
   *target = (cli_target_t){.port = usual_port};
   const char *rest = split(text, &n);
   if (!rest || !n || n >= sizeof target->host || (*rest && *rest != ':') || strchr(text, '/'))
     return refuse(text);
   memcpy(target->host, *text == '[' ? text + 1 : text, n);
+  if (strchr(target->host, ':') && !is_address(target->host))
+    return refuse(text);
+  if (cli_target_hides_port(room, &port, text) && !is_usual(target->host))
+    return cli_fail("\"%s\": write [%s]:%s", text, room, port);
   return *rest == ':' ? port_of(&target->port, rest + 1, least_port) : CLI_OK;
 }
 
@@ -65,4 +100,9 @@ int cli_target_to_listen(cli_target_t *target, const char *text, int usual_port)
   }
   strcpy(target->host, "127.0.0.1");
   return text ? port_of(&target->port, text, 0) : CLI_OK;
+}
+
+const char *cli_place(char room[CLI_PLACE], const char *address, int port) {
+  snprintf(room, CLI_PLACE, strchr(address, ':') ? "[%s]:%d" : "%s:%d", address, port);
+  return room;
 }

@@ -70,7 +70,9 @@ expect 1 "$securepair" authority crl --days 0
 says "--days 0: 1 to 3650 are possible"
 expect 0 "$securepair" request --key key.pem --subject CN=Ada --client --out ada.csr
 expect 1 "$securepair" authority sign ada.csr
-says "names is empty"
+says "--name is missing: a server's certificate has to say which names it is for"
+expect 2 "$securepair" authority sign
+says '"securepair authority sign --help" says more'
 expect 0 "$securepair" authority sign ada.csr --client --out ada.pem
 expect 0 openssl verify -x509_strict -purpose sslclient -CAfile authority/root.pem ada.pem
 openssl req -new -key key.pem -subj /CN=a.example -addext subjectAltName=DNS:a.example \

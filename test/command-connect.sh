@@ -57,6 +57,25 @@ expect 0 "localhost:$port" --ca "$root" --trace --quiet
 says "> ClientHello"
 says "< Finished"
 
+# -- options by the command's own names ---------------------------------------------------------------
+# refuses WORDS ARGUMENT...
+refuses() {
+  local words=$1
+  shift
+  expect 1 "localhost:$port" "$@"
+  says "$words"
+  ! grep -E '[a-z]_[a-z]|\[[0-9]' err || fail "connect $* names an option of C's"
+}
+refuses '--ca key.pem, line 1: found "PRIVATE KEY"' --ca key.pem
+refuses '--crl cert.pem, line 1: found "CERTIFICATE"' --ca "$root" --crl cert.pem
+refuses '--alpn: has 0 bytes' --alpn ''
+refuses '--tls-min is TLS 1.3 but --tls-max is TLS 1.2' --tls-min 1.3 --tls-max 1.2
+refuses 'give it in --suites' --ciphers TLS_AES_128_GCM_SHA256
+refuses '--suites: "nope" is' --suites nope
+refuses '--groups: "nope"' --groups nope
+"$securepair" key --out other.key
+refuses '--key and --cert cert.pem do not belong together' --cert cert.pem --key other.key
+
 # -- targets -----------------------------------------------------------------------------------------
 if [ -s /proc/net/if_inet6 ]; then
   ipv4=$port
@@ -75,6 +94,10 @@ expect 1 "unix:$work/x"
 says "--server-name NAME is missing"
 expect 7 "unix:$work/x" --server-name localhost
 says "no such file"
+expect 1 "::1:8000"
+says "[::1]:8000"
+expect 1 a:b:80
+says '"a:b:80" is no host'
 expect 1 "localhost:$port" --timeout 0
 expect 1 "localhost:$port" --linger -1
 expect 1 "localhost:$port" --passphrase-file "$root"

@@ -144,7 +144,11 @@ says "belongs to the request in csr.pem"
 expect 1 "$securepair" request --name a.example
 says "--key is missing"
 expect 1 "$securepair" request --key key.pem --name 'a b'
-says 'names[0]: "a b"'
+says '--name: "a b" is neither a DNS name'
+expect 1 "$securepair" request --key key.pem --name 'ü.example'
+says '--name: "ü.example" has characters beyond ASCII'
+expect 1 "$securepair" request --key key.pem --name a.example --subject nonsense
+says '--subject: "nonsense" cannot be read'
 expect 1 "$securepair" request --key missing.pem --name a.example
 says "missing.pem"
 (umask 077 && expect 0 "$securepair" request --key key.pem --name a.example --out private.csr)
@@ -152,6 +156,8 @@ says "missing.pem"
 chmod 644 before.pem
 expect 0 "$securepair" request --key before.pem --name a.example
 says "chmod 600 before.pem"
+expect 1 "$securepair" request --key csr.pem --name a.example
+! grep -q chmod err || fail "a file without a key is taken for one that others can read"
 
 # -- certificates ----------------------------------------------------------------------------------
 expect 0 "$securepair" certificate --key key.pem --request csr.pem --days 30 --out cert.pem

@@ -96,7 +96,7 @@ static size_t parse_network(uint8_t octets[32], const char *text) {
   return 2 * n;
 }
 
-static bool is_ascii(const char *text) {
+static bool is_printable(const char *text) {
   for (; *text; text++)
     if (*text <= ' ' || *text > '~')
       return false;
@@ -121,8 +121,14 @@ static bool is_dns(const char *text, bool constraint) {
   return n && text[n - 1] != '.' && sp__is_host_name(rest) && (!star || strchr(rest, '.'));
 }
 
+static bool goes_beyond_ascii(const char *text) {
+  while (*text && !(*text & 0x80))
+    text++;
+  return *text != '\0';
+}
+
 static GENERAL_NAME *refuse_name(const char *text, const char *field, sp_error_t *why) {
-  if (!is_ascii(text))
+  if (goes_beyond_ascii(text))
     (void)sp__fail(why, SP_EOPTION, SP_US,
                    "%s: \"%s\" has characters beyond ASCII: write it as its xn-- form (RFC 5890)",
                    field, text);
@@ -136,7 +142,7 @@ static GENERAL_NAME *refuse_name(const char *text, const char *field, sp_error_t
 /* By its form; below 0: of none. */
 static int type_of(const char *text, bool constraint) {
   const char *at = strchr(text, '@');
-  if (!is_ascii(text) || !*text)
+  if (!is_printable(text) || !*text)
     return -1;
   if (!constraint && strstr(text, "://") && *text != ':')
     return GEN_URI;
