@@ -1,10 +1,7 @@
 /* securepair connect: its command line. */
 #include "connect.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "starttls.h"
 
@@ -80,35 +77,12 @@ static void on_trace(sp_pair_t *pair, const char *line, void *data) {
   fprintf(stderr, "  %s%s%s\n", cli_tone(stderr, CLI_DIM), line, cli_plain(stderr));
 }
 
-static void on_keylog(sp_pair_t *pair, const char *line, void *data) {
-  cli_connect_t *connect = data;
-  (void)pair;
-  fprintf(connect->keylog, "%s\n", line);
-  (void)fflush(connect->keylog); /* who watches decrypts while it goes on */
-}
-
-/* It is appended to, as those who watch expect; but only where nobody else can read it. */
 static int open_keylog(cli_connect_t *connect) {
   const char *path = connect->options.keylog;
-  struct stat stat_of;
-  if (!path)
-    return CLI_OK;
-  int fd =
-      open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, CLI_SECRET);
-  bool fine = fd >= 0 && fstat(fd, &stat_of) == 0;
-  bool closed =
-      fine && S_ISREG(stat_of.st_mode) && !(stat_of.st_mode & 077) && stat_of.st_uid == geteuid();
-  if (closed && (connect->keylog = fdopen(fd, "a"))) {
+  int status = path ? cli_keylog_open(&connect->keylog, path) : CLI_OK;
+  if (path && !status)
     cli_warn("--keylog: whoever reads %s can read this connection", path);
-    return CLI_OK;
-  }
-  if (fd >= 0)
-    close(fd);
-  return fine && !closed
-             ? cli_fail("%s: secrets go only to a file of your own that nobody else can "
-                        "read: chmod 600 it, or choose another",
-                        path)
-             : cli_fail("cannot write %s: %m", path);
+  return status;
 }
 
 /* -- the library's options --------------------------------------------------------------------- */
@@ -129,14 +103,14 @@ static int set_options(cli_connect_t *connect) {
                   .request_staple = SP_YES, .require_staple = o->staple ? SP_YES : SP_DEFAULT,
                   .reject_unauthorized = o->insecure ? SP_NO : SP_DEFAULT,
                   .connect_timeout = o->timeout * 1000, .handshake_timeout = o->timeout * 1000,
-                  .hooks_data = connect);
+                  .hooks_data = &connect->keylog);
   connect->tls.family = o->ipv4 ? 4 : o->ipv6 ? 6 : 0;
   if (target->path && !o->server_name)
     connect->tls.check_name = SP_NO;
   if (o->trace)
     connect->tls.hooks.trace = on_trace;
-  if (connect->keylog)
-    connect->tls.hooks.keylog = on_keylog;
+  if (connect->keylog.fd >= 0)
+    connect->tls.hooks.keylog = cli_keylog_write;
   return CLI_OK;
 }
 
@@ -159,14 +133,16 @@ static int run(cli_connect_t *connect, const char *target) {
     cli_warn("--insecure: whoever answers is accepted");
   if (!status)
     status = cli_connect_run(connect);
-  if (connect->keylog && fclose(connect->keylog) && !status)
-    status = cli_fail("cannot write %s: %m", connect->options.keylog);
+  if (connect->keylog.error && !status)
+    status = cli_fail("--keylog: cannot write %s: %s", connect->options.keylog,
+                      strerror(connect->keylog.error));
+  cli_keylog_close(&connect->keylog);
   sp_pem_release(connect->key);
   return status;
 }
 
 int cli_connect(int argc, const char **argv) {
-  cli_connect_t connect = {.options = {.timeout = 30, .linger = 1}};
+  cli_connect_t connect = {.keylog = {.fd = -1}, .options = {.timeout = 30, .linger = 1}};
   cli_connect_options_t *o = &connect.options;
   cli_arguments_t arguments;
   struct poptOption table[] = {

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "keylog.h"
 #include "pump.h"
 #include "target.h"
 
@@ -22,7 +23,7 @@ typedef struct cli_connect {
   cli_target_t target;
   const char *named; /* the target as it was given */
   char *key;         /* ours, in PEM; to sp_pem_release */
-  FILE *keylog;
+  cli_keylog_t keylog;
   uv_loop_t loop;
   cli_pump_t *pump;
   void *dialled;            /* what cli_dial keeps for the stream */

@@ -18,16 +18,6 @@ static void add_entry(environment_t *e, char *entry) {
     e->all[e->count++] = entry;
 }
 
-static void put_safely(FILE *to, const char *bytes, size_t n) {
-  for (size_t i = 0; i < n && i < LONGEST; i++) {
-    unsigned char c = (unsigned char)bytes[i];
-    if (c >= 0x20 && c != 0x7f && c != '\\')
-      fputc(c, to);
-    else
-      fprintf(to, "\\x%02X", c);
-  }
-}
-
 /* A text that is empty is not known. */
 static void add_bytes(environment_t *e, const char *name, const char *bytes, size_t n) {
   char *entry = NULL;
@@ -37,7 +27,7 @@ static void add_bytes(environment_t *e, const char *name, const char *bytes, siz
   FILE *to = open_memstream(&entry, &size);
   if (to) {
     fprintf(to, "%s=", name);
-    put_safely(to, bytes, n);
+    cli_put_bytes(to, bytes, n < LONGEST ? n : LONGEST, false, "\\");
     if (fclose(to) != 0) { /* cut off: better none */
       free(entry);
       entry = NULL;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,15 +36,15 @@ int cli_can_write(const char *path, bool force) {
   return access(dirname(folder), W_OK) ? failed("write", path) : CLI_OK;
 }
 
-static int write_all(int fd, const char *text, size_t n) {
+int cli_write_all(int fd, const char *bytes, size_t n) {
   while (n) {
-    ssize_t wrote = write(fd, text, n);
-    if (wrote < 0 && errno == EINTR)
-      continue;
-    if (wrote < 0)
+    ssize_t wrote = write(fd, bytes, n);
+    if (wrote < 0 && errno == EAGAIN) /* who shares it with us made it so */
+      (void)poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+    else if (wrote < 0 && errno != EINTR)
       return -1;
-    text += wrote;
-    n -= (size_t)wrote;
+    bytes += wrote > 0 ? wrote : 0;
+    n -= wrote > 0 ? (size_t)wrote : 0;
   }
   return 0;
 }
@@ -144,7 +145,7 @@ static int write_file(const char *path, const char *text, mode_t mode, bool forc
   cli_survive_limits();
   if (draft_open(&draft, path, mode) < 0)
     return failed("write", path);
-  bool fine = write_all(draft.fd, text, strlen(text)) == 0 && fchmod(draft.fd, mode) == 0 &&
+  bool fine = cli_write_all(draft.fd, text, strlen(text)) == 0 && fchmod(draft.fd, mode) == 0 &&
               fsync(draft.fd) == 0 && (force ? draft_replace(&draft) : draft_add(&draft)) == 0;
   draft_close(&draft);
   if (!fine)
@@ -156,7 +157,7 @@ static int write_file(const char *path, const char *text, mode_t mode, bool forc
 int cli_write(const char *path, const char *text, mode_t mode, bool force) {
   if (!is_standard(path))
     return write_file(path, text, mode, force);
-  if (write_all(STDOUT_FILENO, text, strlen(text)) == 0)
+  if (cli_write_all(STDOUT_FILENO, text, strlen(text)) == 0)
     return CLI_OK;
   return failed("write to", "standard output");
 }

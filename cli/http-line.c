@@ -1,19 +1,12 @@
 /* securepair serve --http-line: whatever is asked for, a line on the connection it came by. */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "http.h"
 
-/* A text of the client's, in which nothing steers a terminal. */
 static void print_text(FILE *to, const char *name, const char *text) {
   fprintf(to, " %s=\"", name);
-  for (; *text; text++)
-    if (iscntrl((unsigned char)*text) || (unsigned char)*text == 0x7f || *text == '"' ||
-        *text == '\\')
-      fprintf(to, "\\x%02x", (unsigned char)*text);
-    else
-      fputc(*text, to);
+  cli_put_bytes(to, text, strlen(text), false, "\"\\");
   fputc('"', to);
 }
 

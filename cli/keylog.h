@@ -5,10 +5,16 @@
 
 #include "cli.h"
 
-/* Opens the file to add to it; it must be, or becomes, the owner's only. Answers an exit status. */
-int cli_keylog_open(int *fd, const char *path);
+typedef struct cli_keylog {
+  int fd;    /* -1: there is none */
+  int error; /* errno of a line that could not be written; 0: none */
+} cli_keylog_t;
 
-/* The hook `keylog`; its data is where the descriptor is. */
-void cli_keylog_write(sp_pair_t *pair, const char *line, void *fd);
+/* Opens the file to add to it; it must be, or becomes, the owner's only. Answers an exit status. */
+int cli_keylog_open(cli_keylog_t *keylog, const char *path);
+void cli_keylog_close(cli_keylog_t *keylog);
+
+/* The hook `keylog`; its data is the key log. */
+void cli_keylog_write(sp_pair_t *pair, const char *line, void *keylog);
 
 #endif

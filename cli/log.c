@@ -1,7 +1,5 @@
 #include "log.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +12,7 @@ enum { ROOM = 1 << 20, PATIENCE = 1000000000 /* ns */ };
 
 struct cli_log {
   bool json, is_open, has_thread;
+  json_t *early; /* lines that wait for the first: [event, facts] */
   uv_thread_t thread;
   /* below: under the lock */
   uv_mutex_t lock;
@@ -27,17 +26,7 @@ struct cli_log {
 /* -- writing ----------------------------------------------------------------------------------- */
 
 /* Nobody can be told of a log that cannot be written. */
-static void write_all(const char *bytes, size_t n) {
-  while (n) {
-    ssize_t wrote = write(STDERR_FILENO, bytes, n);
-    if (wrote < 0 && errno == EAGAIN) /* who shares it with us made it so */
-      (void)poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, -1);
-    else if (wrote < 0 && errno != EINTR)
-      return;
-    bytes += wrote > 0 ? wrote : 0;
-    n -= wrote > 0 ? (size_t)wrote : 0;
-  }
-}
+static void write_out(const char *bytes, size_t n) { (void)cli_write_all(STDERR_FILENO, bytes, n); }
 
 static void write_lost(const cli_log_t *log, unsigned long lost) {
   char line[128];
@@ -45,7 +34,7 @@ static void write_lost(const cli_log_t *log, unsigned long lost) {
                    log->json ? "{\"event\": \"lost\", \"lines\": %lu}\n"
                              : "%lu lines of the log were lost: its reader is too slow\n",
                    lost);
-  write_all(line, (size_t)n);
+  write_out(line, (size_t)n);
 }
 
 static void run_thread(void *data) {
@@ -63,7 +52,7 @@ static void run_thread(void *data) {
     log->writing = bytes;
     log->n = log->lost = 0;
     uv_mutex_unlock(&log->lock);
-    write_all(bytes, n);
+    write_out(bytes, n);
     if (lost)
       write_lost(log, lost);
     uv_mutex_lock(&log->lock);
@@ -83,16 +72,14 @@ static void keep(cli_log_t *log, const char *bytes, size_t n) {
 }
 
 static void put_bytes(cli_log_t *log, const char *bytes, size_t n) {
-  if (log->has_thread) {
-    uv_mutex_lock(&log->lock);
-    keep(log, bytes, n);
-    uv_cond_signal(&log->changed);
-    uv_mutex_unlock(&log->lock);
-  } else if (log->is_open) {
-    write_all(bytes, n);
-  } else {
-    keep(log, bytes, n);
+  if (!log->has_thread) {
+    write_out(bytes, n);
+    return;
   }
+  uv_mutex_lock(&log->lock);
+  keep(log, bytes, n);
+  uv_cond_signal(&log->changed);
+  uv_mutex_unlock(&log->lock);
 }
 
 /* -- lines ------------------------------------------------------------------------------------- */
@@ -101,18 +88,28 @@ enum { LONGEST = 300 }; /* of a text, before it is cut */
 
 /* Printable ASCII stays as it is: nothing else is the same on every terminal. */
 static void put_safely(FILE *to, const char *text) {
-  for (; *text; text++) {
-    unsigned char c = (unsigned char)*text;
-    if (c < 0x20 || c > 0x7e)
-      fprintf(to, "\\x%02X", c);
-    else
-      fputc(c, to);
+  cli_put_bytes(to, text, strlen(text), true, "");
+}
+
+/* Quoted, unless it is plain to see where it ends. */
+static void put_text(FILE *to, const char *text) {
+  bool is_word = *text && !text[strcspn(text, " ,\"\\")];
+  if (is_word) {
+    put_safely(to, text);
+    return;
   }
+  fputc('"', to);
+  for (; *text; text++) {
+    if (*text == '"' || *text == '\\')
+      fputc('\\', to);
+    cli_put_bytes(to, text, 1, true, "");
+  }
+  fputc('"', to);
 }
 
 static void put_value(FILE *to, const json_t *value) {
   if (json_is_string(value))
-    put_safely(to, json_string_value(value));
+    put_text(to, json_string_value(value));
   else if (json_is_integer(value))
     fprintf(to, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
   else if (json_is_real(value))
@@ -196,7 +193,7 @@ static void put_json(FILE *to, const json_t *line) {
   free(text);
 }
 
-void cli_log_put(cli_log_t *log, const char *event, json_t *facts) {
+static void put_line(cli_log_t *log, const char *event, json_t *facts) {
   char *bytes = NULL;
   size_t n = 0;
   json_t *line = json_object();
@@ -216,7 +213,23 @@ void cli_log_put(cli_log_t *log, const char *event, json_t *facts) {
     put_bytes(log, bytes, n);
   free(bytes);
   json_decref(line);
+}
+
+void cli_log_put(cli_log_t *log, const char *event, json_t *facts) {
+  if (log->is_open)
+    put_line(log, event, facts);
+  else
+    (void)json_array_append_new(log->early, json_pack("[s,O?]", event, facts));
   json_decref(facts);
+}
+
+/* Their time is that of now, so that times never go back. */
+static void put_early(cli_log_t *log) {
+  size_t i;
+  json_t *line;
+  json_array_foreach(log->early, i, line)
+      put_line(log, json_string_value(json_array_get(line, 0)), json_array_get(line, 1));
+  json_array_clear(log->early);
 }
 
 void cli_log_say(cli_log_t *log, const char *event, const char *format, ...) {
@@ -251,6 +264,7 @@ json_t *cli_log_text(const void *bytes, size_t n) {
 /* -- life -------------------------------------------------------------------------------------- */
 
 static void log_free(cli_log_t *log) {
+  json_decref(log->early);
   free(log->waiting);
   free(log->writing);
   free(log);
@@ -263,23 +277,17 @@ cli_log_t *cli_log_new(bool json) {
   log->json = json;
   log->waiting = malloc(ROOM);
   log->writing = malloc(ROOM);
-  if (log->waiting && log->writing)
+  log->early = json_array();
+  if (log->waiting && log->writing && log->early)
     return log;
   log_free(log);
   return NULL;
 }
 
-static void write_waiting(cli_log_t *log) {
-  write_all(log->waiting, log->n);
-  if (log->lost)
-    write_lost(log, log->lost);
-  log->n = log->lost = 0;
-}
-
 void cli_log_open(cli_log_t *log, const char *event, json_t *facts) {
   log->is_open = true;
   cli_log_put(log, event, facts);
-  write_waiting(log);
+  put_early(log);
 }
 
 int cli_log_start(cli_log_t *log) {
@@ -311,8 +319,7 @@ static bool stop_thread(cli_log_t *log) {
 void cli_log_free(cli_log_t *log) {
   if (!log)
     return;
-  if (!log->has_thread)
-    write_waiting(log);
+  put_early(log);
   if (!log->has_thread || stop_thread(log))
     log_free(log);
 }

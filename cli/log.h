@@ -12,7 +12,7 @@ typedef struct cli_log cli_log_t;
 /* Lines wait until cli_log_open. NULL: no memory. */
 cli_log_t *cli_log_new(bool json);
 
-/* The first line, then those that waited. */
+/* The first line, then those that waited, with the time of now. */
 void cli_log_open(cli_log_t *log, const char *event, json_t *facts);
 
 /* From here on a thread of its own writes, so that a reader who is slow or gone holds nobody up:

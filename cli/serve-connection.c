@@ -7,8 +7,8 @@
 struct cli_kept {
   cli_connection_t open; /* what the service sees; first */
   cli_kept_t *next, **link;
-  uint64_t began;   /* milliseconds of the loop's clock */
-  char client[160]; /* address and port, which are not known any more in `close` */
+  uint64_t began;         /* milliseconds of the loop's clock */
+  char client[CLI_PLACE]; /* address and port, which are not known any more in `close` */
 };
 
 /* -- facts ------------------------------------------------------------------------------------- */
@@ -18,13 +18,13 @@ static void set(json_t *facts, const char *name, const char *text) {
     json_object_set_new(facts, name, cli_log_text(text, strlen(text)));
 }
 
-static void name_client(char room[160], const sp_stream_t *stream) {
+static void name_client(char room[CLI_PLACE], const sp_stream_t *stream) {
   char address[128];
   int port;
   if (sp_stream_remote(stream, address, sizeof address, &port) < 0)
-    snprintf(room, 160, "unknown"); /* gone already */
+    snprintf(room, CLI_PLACE, "unknown"); /* gone already */
   else
-    snprintf(room, 160, strchr(address, ':') ? "[%s]:%d" : "%s:%d", address, port);
+    (void)cli_place(room, address, port);
 }
 
 static json_t *facts_of(const char *client) {
@@ -34,7 +34,8 @@ static json_t *facts_of(const char *client) {
 }
 
 static void add_error(json_t *facts, const sp_error_t *error) {
-  set(facts, "error", error->text);
+  char room[CLI_ERROR_TEXT];
+  set(facts, "error", cli_error_text(room, error));
   set(facts, "class", sp_failure_name(sp_failure_of(error)));
 }
 
@@ -85,7 +86,7 @@ static void tell_secure(const cli_serve_t *serve, const cli_kept_t *kept) {
 }
 
 static void tell_failed(const cli_serve_t *serve, const sp_stream_t *stream) {
-  char client[160];
+  char client[CLI_PLACE];
   int status = sp_stream_error(stream)->status;
   if (!sp_pair_bytes_in(sp_stream_pair(stream)) &&
       (status == SP_EEARLYCLOSE || status == UV_ECONNRESET))
@@ -96,6 +97,20 @@ static void tell_failed(const cli_serve_t *serve, const sp_stream_t *stream) {
   set(facts, "server_name", sp_pair_server_name(sp_stream_pair(stream)));
   add_verdict(facts, sp_stream_pair(stream));
   tell(serve, "failed", facts);
+}
+
+/* Who comes by http:// is told of https://, as far as one packet goes. */
+static void answer_http(const sp_stream_t *stream) {
+  static const char text[] = "This port speaks TLS: write https:// in place of http://.\n";
+  char room[256];
+  int n = snprintf(room, sizeof room,
+                   "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                   "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                   sizeof text - 1, text);
+  uv_buf_t bytes = uv_buf_init(room, (unsigned)n);
+  uv_stream_t *transport = sp_stream_transport(stream);
+  if (transport)
+    (void)uv_try_write(transport, &bytes, 1);
 }
 
 static void hand_over(cli_serve_t *serve, sp_stream_t *stream) {
@@ -120,27 +135,46 @@ static void hand_over(cli_serve_t *serve, sp_stream_t *stream) {
 
 void cli_serve_on_secure(sp_stream_t *stream, int status) {
   cli_serve_t *serve = sp_server_data(sp_stream_server(stream));
+  if (status == SP_EHTTP)
+    answer_http(stream);
   if (status < 0)
     tell_failed(serve, stream);
   else
     hand_over(serve, stream);
 }
 
-/* A storm of them is told once a second. */
-void cli_serve_on_drop(sp_server_t *server, int status) {
-  cli_serve_t *serve = sp_server_data(server);
-  uint64_t now = uv_now(&serve->loop);
-  serve->dropped++;
-  if (serve->drop_told && now - serve->drop_told < 1000)
-    return;
-  serve->drop_told = now;
+static void tell_drops(cli_serve_t *serve) {
   json_t *facts = json_object();
   json_object_set_new(facts, "clients", json_integer((json_int_t)serve->dropped));
   set(facts, "error",
-      status == UV_ECONNREFUSED ? "there are as many connections as --max-connections allows"
-                                : uv_strerror(status));
+      serve->drop_status == UV_ECONNREFUSED
+          ? "there are as many connections as --max-connections allows"
+          : uv_strerror(serve->drop_status));
   serve->dropped = 0;
   tell(serve, "dropped", facts);
+}
+
+void cli_serve_tell_drops(cli_serve_t *serve) {
+  if (serve->dropped)
+    tell_drops(serve);
+}
+
+static void on_drops(uv_timer_t *timer) {
+  cli_serve_t *serve = timer->data;
+  if (!serve->dropped)
+    (void)uv_timer_stop(timer);
+  cli_serve_tell_drops(serve);
+}
+
+/* The first at once; a storm once a second, to its end. */
+void cli_serve_on_drop(sp_server_t *server, int status) {
+  cli_serve_t *serve = sp_server_data(server);
+  serve->dropped++;
+  serve->drop_status = status;
+  if (uv_is_active((uv_handle_t *)&serve->drops))
+    return;
+  tell_drops(serve);
+  (void)uv_timer_start(&serve->drops, on_drops, 1000, 1000);
 }
 
 void cli_connection_timeout(sp_stream_t *stream) {

@@ -85,7 +85,9 @@ static void on_signal(uv_signal_t *handle, int number) {
 void cli_serve_follow_signals(cli_serve_t *serve) {
   static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
   (void)uv_timer_init(&serve->loop, &serve->grace);
-  serve->grace.data = serve;
+  (void)uv_timer_init(&serve->loop, &serve->drops);
+  uv_unref((uv_handle_t *)&serve->drops);
+  serve->grace.data = serve->drops.data = serve;
   serve->has_signals = true;
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     (void)uv_signal_init(&serve->loop, &serve->signals[i]);
@@ -98,6 +100,7 @@ void cli_serve_forget_signals(cli_serve_t *serve) {
   if (!serve->has_signals)
     return;
   uv_close((uv_handle_t *)&serve->grace, NULL);
+  uv_close((uv_handle_t *)&serve->drops, NULL);
   for (size_t i = 0; i < sizeof serve->signals / sizeof *serve->signals; i++)
     uv_close((uv_handle_t *)&serve->signals[i], NULL);
 }

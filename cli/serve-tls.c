@@ -1,7 +1,6 @@
 /* Certificates and policy of `securepair serve`. */
 #include <string.h>
 
-#include "keylog.h"
 #include "serving.h"
 
 /* -- what the command line says ---------------------------------------------------------------- */
@@ -25,8 +24,6 @@ static int gather_identities(cli_serve_t *serve) {
   for (size_t i = 0; i < certs; i++) {
     const char *key = keys ? o->keys[i] : o->certs[i];
     serve->identities[i] = (sp_identity_t){.cert_file = o->certs[i], .key_file = key};
-    if (cli_others_can_read(key))
-      cli_log_say(serve->log, "warning", "%s: others can read this private key: chmod 600 it", key);
   }
   serve->identity_count = certs;
   return CLI_OK;
@@ -68,7 +65,7 @@ static int set_policy(cli_serve_t *serve) {
                            .handshake_workers = o->workers ? SP_YES : SP_NO);
   serve->tls.passphrase = o->passphrase_file ? serve->passphrase : NULL;
   serve->tls.on_passphrase = o->passphrase_file ? NULL : on_passphrase;
-  if (serve->keylog >= 0) {
+  if (serve->keylog.fd >= 0) {
     serve->tls.keylog = SP_YES;
     serve->tls.hooks.keylog = cli_keylog_write;
     serve->tls.hooks_data = &serve->keylog;
@@ -80,6 +77,15 @@ static int set_policy(cli_serve_t *serve) {
     serve->tls.reject_unauthorized = o->client_optional ? SP_NO : SP_YES;
   }
   return CLI_OK;
+}
+
+/* Once they are read, and so are keys. */
+static void warn_of_open_keys(const cli_serve_t *serve) {
+  for (size_t i = 0; i < serve->identity_count; i++) {
+    const char *key = serve->identities[i].key_file;
+    if (cli_others_can_read(key))
+      cli_log_say(serve->log, "warning", "%s: others can read this private key: chmod 600 it", key);
+  }
 }
 
 /* -- the server -------------------------------------------------------------------------------- */
@@ -94,7 +100,7 @@ static int start(cli_serve_t *serve, sp_context_t *context) {
   if (!status && serve->watch)
     status = sp_server_follow(serve->server, NULL, serve->watch);
   if (status < 0)
-    return cli_fail("%s", serve->server ? sp_error_text(status) : why.text);
+    return serve->server ? cli_fail("%s", sp_error_text(status)) : cli_fail_with(&why);
   sp_server_on_drop(serve->server, cli_serve_on_drop);
   return CLI_OK;
 }
@@ -131,6 +137,8 @@ int cli_serve_make(cli_serve_t *serve) {
   }
   int status = start_with(serve, &options);
   sp_pem_release(key_pem);
+  if (!status)
+    warn_of_open_keys(serve);
   serve->tls.on_passphrase = NULL;  /* later nobody sits there */
   if (!serve->options.sni_folder) { /* whose keys may come later */
     serve->tls.passphrase = NULL;

@@ -2,6 +2,7 @@
 #ifndef CLI_SERVING_H
 #define CLI_SERVING_H
 
+#include "keylog.h"
 #include "names.h"
 #include "serve.h"
 #include "target.h"
@@ -38,13 +39,22 @@ struct cli_serve {
   const cli_service_t *service;
   void *state; /* the service's */
   cli_log_t *log;
-  cli_kept_t *connections;     /* those that the service has */
-  uint64_t dropped, drop_told; /* clients since that was last told, and when */
+  cli_kept_t *connections; /* those that the service has */
+  uint64_t dropped;        /* clients since that was last told */
+  int drop_status;         /* why the last of them was */
+  uv_timer_t drops;        /* until a second after the last */
   uv_signal_t signals[4];
   uv_timer_t grace;
-  int keylog, notify; /* descriptors; -1: none */
+  cli_keylog_t keylog;
+  int notify; /* a descriptor; -1: none */
   bool has_signals, is_draining;
 };
+
+/* -- serve-options.c --------------------------------------------------------------------------- */
+
+/* As cli_parse, and what is not possible is refused. */
+int cli_serve_parse(cli_serve_options_t *options, cli_arguments_t *arguments, int argc,
+                    const char **argv);
 
 /* -- serve-tls.c: certificates and policy ------------------------------------------------------ */
 
@@ -78,6 +88,9 @@ void cli_serve_warn_of_all_dates(const cli_serve_t *serve);
 
 void cli_serve_on_secure(sp_stream_t *stream, int status);
 void cli_serve_on_drop(sp_server_t *server, int status);
+
+/* Those that were not told of yet. */
+void cli_serve_tell_drops(cli_serve_t *serve);
 
 /* Asks the service to come to an end with each of its connections. */
 void cli_serve_drain(cli_serve_t *serve);

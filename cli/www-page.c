@@ -31,26 +31,10 @@ static const char style[] =
     "padding:.45rem .5rem}td{border:0;padding:0 0 0 .75rem}td:first-child{padding:0}"
     ".d{grid-column:1/3;padding:0;text-align:left;font-size:.85rem}footer{padding:0 .5rem}}\n";
 
-/* How many bytes of a character of UTF-8 are at `text`; 0: it is none (RFC 3629). */
-static size_t letter(const unsigned char *text) {
-  size_t n = *text < 0x80   ? 1
-             : *text < 0xc2 ? 0
-             : *text < 0xe0 ? 2
-             : *text < 0xf0 ? 3
-             : *text < 0xf5 ? 4
-                            : 0;
-  for (size_t i = 1; i < n; i++)
-    if ((text[i] & 0xc0) != 0x80)
-      return 0;
-  if ((*text == 0xe0 && text[1] < 0xa0) || (*text == 0xed && text[1] > 0x9f) ||
-      (*text == 0xf0 && text[1] < 0x90) || (*text == 0xf4 && text[1] > 0x8f))
-    return 0;
-  return n;
-}
-
 void cli_www_print_html(FILE *to, const char *text) {
-  for (const unsigned char *at = (const unsigned char *)text; *at;) {
-    size_t n = letter(at);
+  uint32_t code;
+  for (const uint8_t *at = (const uint8_t *)text; *at;) {
+    size_t n = cli_letter(at, &code);
     if (*at == '&' || *at == '<' || *at == '>' || *at == '"' || *at == '\'')
       fprintf(to, "&#%d;", *at);
     else if (!n || *at < 0x20 || *at == 0x7f)

@@ -34,13 +34,13 @@ as() { answers "$1" --cert "$2/client.pem" --key "$2/client.key" "${@:3}"; }
 # -- mutual TLS ----------------------------------------------------------------------------------------
 serve --key server.key --cert server.pem --client-ca ours/root.pem
 as 0 ours
-wait_for "verdict authorized, client subject CN=client of ours"
+wait_for 'verdict authorized, client subject "CN=client of ours"'
 as 0 ours --tls-max 1.2
 answers 5
 wait_for "class certificate_missing"
 as 5 theirs
 wait_for "class certificate_refused"
-says "client subject CN=client of theirs"
+says 'client subject "CN=client of theirs"'
 as 5 theirs --tls-max 1.2
 stop
 
@@ -108,6 +108,15 @@ answers_at_last() { talk hello --ca ours/root.pem; }
 until_true answers_at_last || fail "no connection is free again"
 stop
 
+# The end of a storm is told, too, though nobody comes after it.
+all_are_told() { [ "$(grep -oP 'dropped: clients \K\d+' log | awk '{ n += $1 } END { print n + 0 }')" = "$1" ]; }
+serve --key server.key --cert server.pem --max-connections 1
+silent 1
+perl -MIO::Socket::INET -e 'for (1 .. 20) { $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0]) or die; sysread $s, $x, 1 }' "$port"
+until_true all_are_told 20 || fail "of 20 clients that were turned away these are told: $(grep dropped log)"
+hush
+stop
+
 serve --key server.key --cert server.pem --handshake-timeout 1 --idle-timeout 1
 silent 1
 until_true grep -q closed silent.out || fail "a client that says nothing stays"
@@ -143,7 +152,22 @@ refuses "nowhere.pem" --client-ca nowhere.pem
 refuses "--client-ca" --client-optional
 refuses "--sni-folder" --strict-sni
 refuses "--tls-min 1.1" --tls-min 1.1
-refuses "nonsense" --ciphers nonsense
+refuses '--ciphers: "nonsense" is' --ciphers nonsense
+refuses "--tls-min is TLS 1.3 but --tls-max is TLS 1.2" --tls-min 1.3 --tls-max 1.2
+refuses "--alpn: has 0 bytes" --alpn ''
+refuses "those are always on" --ciphers TLS_AES_128_GCM_SHA256
+refuses ", line 1: found \"PRIVATE KEY\" but no certificate" --cert server.key
+refuses "--cert $PWD/server.key" --cert server.key
+refuses "--client-ca $PWD/server.key" --client-ca server.key
+chmod 644 server.pem
+refuses "--key $PWD/server.pem" --key server.pem --cert server.pem
+! grep -q chmod err || fail "a file without a key is taken for one that others can read"
+refuses "--exec: there is no command" --exec ''
+refuses "--readable nope: No such file" --readable nope
+refuses "--readable server.pem: is no folder" --readable server.pem
+status=0
+timeout $patience "$build/securepair" serve nothing.invalid >out 2>err </dev/null || status=$?
+[ $status -eq 1 ] && grep -q "a port is a number" err || fail "serve WORD ended with $status, and said: $(cat err)"
 refuses "--max-connections -1" --max-connections=-1
 refuses "--handshake-timeout 0" --handshake-timeout 0
 refuses "port" 99999

@@ -67,10 +67,13 @@ grep -q 'CN=.*forged line' facts || fail "the hostile subject is not told: $(cat
 [ "$(wc -L <log)" -lt 1500 ] || fail "a line has $(wc -L <log) characters"
 
 serve --client-ca authority/root.pem
+sign '/CN="quoted", {}, plain'
+talk hello --insecure --cert client.pem --key client.key || fail "the client is refused: $(cat err)"
 sign $'/CN=\e[31mred\nforged \u009b31m'
 talk hello --insecure --cert client.pem --key client.key || fail "the client is refused: $(cat err)"
 timeout $patience openssl s_client -connect "127.0.0.1:$port" -servername $'a\e[31m' </dev/null >out 2>&1 || true
-wait_for "client subject CN="
+wait_for 'client subject "CN='
+wait_for 'client subject "CN=\\\"quoted\\\"\\, {}\\, plain"'
 stop
 printable
 grep -q '^20[0-9-]*T[0-9:.]*Z ' log || fail "a line has no time"
@@ -105,6 +108,8 @@ stop
 # -- secrets -----------------------------------------------------------------------------------------------------
 serve --keylog keys
 says "whoever reads keys reads all connections"
+head -1 log | grep -q "listening on" || fail "the log begins otherwise"
+cut -d' ' -f1 log | sort -c || fail "times go back in the log"
 talk hello || fail "no connection"
 stop
 [ "$(stat -c %a keys)" = 600 ] || fail "the key log is readable by others"
@@ -117,6 +122,7 @@ stop
 chmod 644 keys
 status=0
 securepair serve 0 --keylog keys 2>err || status=$?
+! grep -q "remove it when you are done" err || fail "a warning of a key log that is not written"
 if [ $status -ne 1 ] || ! grep -q "chmod 600" err; then fail "a key log that others can read: $status, $(cat err)"; fi
 ln -s keys link
 status=0

@@ -45,12 +45,12 @@ begin /big
 printf 'changed' | dd of=site/big conv=notrunc seek=90000000 bs=1 status=none
 end_client
 [ "$(content_of | wc -c)" -lt 100000000 ] || fail "a file that changed came whole"
-wait_for_count 1 "error the file changed while it was sent"
+wait_for_count 1 'error "the file changed while it was sent"'
 begin /big
 truncate -s 50000000 site/big
 end_client
 [ "$(content_of | wc -c)" -lt 50000000 ] || fail "a file that shrank came as if it was whole"
-wait_for_count 2 "error the file changed while it was sent"
+wait_for_count 2 'error "the file changed while it was sent"'
 
 # -- clients that do not read ---------------------------------------------------------------------------
 rss() { awk '/^VmRSS/ { print $2 }' "/proc/$server/status"; }
@@ -80,7 +80,7 @@ grep -q __asan_init "$build/securepair" || [ $grown -lt $((20 * 512)) ] ||
 get /a.txt
 body_is "hello, world"
 kill "${readers[@]}"
-wait_for_count 20 "error the client is gone"
+wait_for_count 20 'error "the client is gone"'
 stop
 
 # -- the end: what was begun is completed ---------------------------------------------------------------

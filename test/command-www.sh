@@ -35,6 +35,9 @@ head_says "Date: "
 head_says_not "Connection: close"
 etag=$(grep -oiP '^etag: \K\S+' head)
 wait_for "request: method GET, target /a.txt, status 200, bytes 13, ms"
+[ "$(curl -sS -w '%{http_code}' "http://localhost:$port/")" = \
+  $'This port speaks TLS: write https:// in place of http://.\n400' ] || fail "http:// is not told of https://"
+wait_for "class plain_http"
 expect 200 "/%61.txt?x=/../y"
 body_is "hello, world"
 expect 200 /a.txt --head
