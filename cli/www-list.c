@@ -9,22 +9,33 @@
 
 #include "www.h"
 
-enum { MOST = 5000 }; /* entries that are shown */
+enum { MOST = 5000 /* entries that are shown */, PIECE = 32768 };
 
 typedef struct entry {
-  char *name;
-  struct stat facts;
+  size_t name; /* where it begins in `names` */
+  int64_t size;
+  time_t modified;
+  bool is_folder;
 } entry_t;
 
-typedef struct list {
+/* What there is to show; HTML is made of it piece by piece, as the client takes it. */
+struct cli_www_list {
   entry_t *entries;
   size_t count, room, more;
-} list_t;
+  char *names; /* one after the other */
+  size_t used, names_room;
+  char *path;
+  size_t next; /* entry to be shown */
+  bool is_done;
+};
 
-static void free_list(list_t *list) {
-  for (size_t i = 0; i < list->count; i++)
-    free(list->entries[i].name);
+void cli_www_list_free(cli_www_list_t *list) {
+  if (!list)
+    return;
   free(list->entries);
+  free(list->names);
+  free(list->path);
+  free(list);
 }
 
 /* -- what is there ----------------------------------------------------------------------------- */
@@ -45,25 +56,34 @@ static bool look(struct stat *facts, int root, DIR *folder, const char *path, co
   return S_ISREG(facts->st_mode) || S_ISDIR(facts->st_mode);
 }
 
-static bool add(list_t *list, const char *name, const struct stat *facts) {
-  if (list->count == list->room) {
-    size_t room = list->room ? 2 * list->room : 64;
-    entry_t *more = realloc(list->entries, room * sizeof *more);
-    if (!more)
-      return false;
-    list->entries = more;
-    list->room = room;
-  }
-  char *copy = strdup(name);
-  if (!copy)
+static bool grow(void **all, size_t *room, size_t wanted, size_t size) {
+  size_t more = *room ? 2 * *room : 64;
+  if (wanted <= *room)
+    return true;
+  more = more < wanted ? wanted : more;
+  void *larger = realloc(*all, more * size);
+  if (!larger)
     return false;
-  entry_t *entry = list->entries + list->count++;
-  entry->name = copy;
-  entry->facts = *facts;
+  *all = larger;
+  *room = more;
   return true;
 }
 
-static bool read_folder(list_t *list, int root, DIR *folder, const char *path) {
+static bool add(cli_www_list_t *list, const char *name, const struct stat *facts) {
+  size_t n = strlen(name) + 1;
+  if (!grow((void **)&list->entries, &list->room, list->count + 1, sizeof *list->entries) ||
+      !grow((void **)&list->names, &list->names_room, list->used + n, 1))
+    return false;
+  memcpy(list->names + list->used, name, n);
+  list->entries[list->count++] = (entry_t){.name = list->used,
+                                           .size = facts->st_size,
+                                           .modified = facts->st_mtime,
+                                           .is_folder = S_ISDIR(facts->st_mode)};
+  list->used += n;
+  return true;
+}
+
+static bool read_folder(cli_www_list_t *list, int root, DIR *folder) {
   struct dirent *found;
   struct stat facts;
   while ((found = readdir(folder))) {
@@ -73,7 +93,7 @@ static bool read_folder(list_t *list, int root, DIR *folder, const char *path) {
       list->more++;
       continue;
     }
-    if (look(&facts, root, folder, path, found->d_name) && !add(list, found->d_name, &facts))
+    if (look(&facts, root, folder, list->path, found->d_name) && !add(list, found->d_name, &facts))
       return false;
   }
   return true;
@@ -105,12 +125,12 @@ static int compare_names(const char *a, const char *b) {
   return *one ? 1 : *other ? -1 : strcmp(a, b);
 }
 
-static int compare(const void *a, const void *b) {
+static int compare(const void *a, const void *b, void *data) {
   const entry_t *one = a, *other = b;
-  bool folder = S_ISDIR(one->facts.st_mode);
-  if (folder != S_ISDIR(other->facts.st_mode))
-    return folder ? -1 : 1;
-  return compare_names(one->name, other->name);
+  const cli_www_list_t *list = data;
+  if (one->is_folder != other->is_folder)
+    return one->is_folder ? -1 : 1;
+  return compare_names(list->names + one->name, list->names + other->name);
 }
 
 /* -- the page ---------------------------------------------------------------------------------- */
@@ -128,22 +148,21 @@ static void print_size(FILE *to, int64_t bytes) {
   fprintf(to, size < 9.95 ? "%.1f %s" : "%.0f %s", size, units[i]);
 }
 
-static void print_entry(FILE *to, const entry_t *entry) {
-  bool folder = S_ISDIR(entry->facts.st_mode);
-  const char *slash = folder ? "/" : "";
+static void print_entry(FILE *to, const cli_www_list_t *list, const entry_t *entry) {
+  const char *slash = entry->is_folder ? "/" : "", *name = list->names + entry->name;
   struct tm tm;
   char date[40] = "", exact[40] = "";
-  if (gmtime_r(&entry->facts.st_mtime, &tm)) {
+  if (gmtime_r(&entry->modified, &tm)) {
     (void)strftime(date, sizeof date, "%Y-%m-%d %H:%M", &tm);
     (void)strftime(exact, sizeof exact, "%Y-%m-%dT%H:%M:%SZ", &tm);
   }
-  fprintf(to, "<tr%s><td><a href=\"", folder ? " class=\"f\"" : "");
-  cli_www_print_path(to, entry->name);
+  fprintf(to, "<tr%s><td><a href=\"", entry->is_folder ? " class=\"f\"" : "");
+  cli_www_print_path(to, name);
   fprintf(to, "%s\"><bdi>", slash);
-  cli_www_print_html(to, entry->name);
+  cli_www_print_html(to, name);
   fprintf(to, "</bdi>%s</a><td class=\"s\">", slash);
-  if (!folder)
-    print_size(to, entry->facts.st_size);
+  if (!entry->is_folder)
+    print_size(to, entry->size);
   fprintf(to, "<td class=\"d\"><time datetime=\"%s\">%s</time>\n", exact, date);
 }
 
@@ -172,7 +191,7 @@ static void print_way(FILE *to, const char *path) {
   fputs("</h1>\n", to);
 }
 
-static void print_page(FILE *to, const list_t *list, const char *path) {
+static void print_begin(FILE *to, const char *path) {
   char title[CLI_WWW_PATH + 16];
   (void)snprintf(title, sizeof title, "Index of /%s", path);
   cli_www_page_begin(to, title);
@@ -182,8 +201,9 @@ static void print_page(FILE *to, const list_t *list, const char *path) {
         to);
   if (*path)
     fputs("<tr class=\"f\"><td><a href=\"../\">../</a><td class=\"s\"><td class=\"d\">\n", to);
-  for (size_t i = 0; i < list->count; i++)
-    print_entry(to, list->entries + i);
+}
+
+static void print_end(FILE *to, const cli_www_list_t *list) {
   fputs("</tbody></table>\n", to);
   if (list->more)
     fprintf(to, "<footer>%zu more are not shown.</footer>\n", list->more);
@@ -192,24 +212,70 @@ static void print_page(FILE *to, const list_t *list, const char *path) {
   cli_www_page_end(to);
 }
 
-int cli_www_list(char **page, size_t *n, int root, int fd, const char *path) {
-  list_t list = {NULL, 0, 0, 0};
+static void print_piece(FILE *to, cli_www_list_t *list) {
+  if (!list->next)
+    print_begin(to, list->path);
+  while (list->next < list->count && ftello(to) < PIECE)
+    print_entry(to, list, list->entries + list->next++);
+  if (list->next < list->count)
+    return;
+  print_end(to, list);
+  list->is_done = true;
+}
+
+bool cli_www_list_next(cli_www_list_t *list, char **piece, size_t *n) {
+  *piece = NULL;
+  *n = 0;
+  if (list->is_done)
+    return true;
+  FILE *to = open_memstream(piece, n);
+  if (!to)
+    return false;
+  print_piece(to, list);
+  bool good = !ferror(to);
+  return fclose(to) == 0 && good;
+}
+
+/* -- the list ---------------------------------------------------------------------------------- */
+
+/* All of it is printed once to know its length, which tells the client of a page that was cut. */
+static bool measure(cli_www_list_t *list, int64_t *size) {
+  char *piece;
+  size_t n;
+  bool good = true;
+  for (*size = 0; good && !list->is_done; *size += (int64_t)n) {
+    good = cli_www_list_next(list, &piece, &n);
+    free(piece);
+  }
+  list->next = 0;
+  list->is_done = false;
+  return good;
+}
+
+static bool fill(cli_www_list_t *list, int64_t *size, int root, DIR *folder) {
+  if (!list->path || !read_folder(list, root, folder))
+    return false;
+  if (list->count)
+    qsort_r(list->entries, list->count, sizeof *list->entries, compare, list);
+  return measure(list, size);
+}
+
+int cli_www_list(cli_www_list_t **made, int64_t *size, int root, int fd, const char *path) {
   DIR *folder = fdopendir(fd);
   if (!folder) {
     int error = errno;
     (void)close(fd);
     return error == ENOMEM ? 503 : 500;
   }
-  bool good = read_folder(&list, root, folder, path);
-  FILE *to = good ? open_memstream(page, n) : NULL;
+  cli_www_list_t *list = calloc(1, sizeof *list);
+  if (list)
+    list->path = strdup(path);
+  bool good = list && fill(list, size, root, folder);
   (void)closedir(folder);
-  if (to) {
-    if (list.count)
-      qsort(list.entries, list.count, sizeof *list.entries, compare);
-    print_page(to, &list, path);
-    good = !ferror(to);
-    good = fclose(to) == 0 && good;
+  if (!good) {
+    cli_www_list_free(list);
+    return 503;
   }
-  free_list(&list);
-  return to && good ? 200 : 503;
+  *made = list;
+  return 200;
 }

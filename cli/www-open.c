@@ -107,7 +107,7 @@ static int open_folder(cli_www_file_t *file, int root, const char *path) {
   int fd = file->fd, status;
   file->fd = -1;
   if (!open_index(file, root, path, &status))
-    return cli_www_list(&file->page, &file->page_size, root, fd, path);
+    return cli_www_list(&file->list, &file->list_size, root, fd, path);
   (void)close(fd);
   return status;
 }
@@ -139,6 +139,6 @@ void cli_www_open(cli_www_file_t *file, int folder, const char *path, bool look_
 void cli_www_close(cli_www_file_t *file) {
   if (file->fd >= 0)
     (void)close(file->fd);
-  free(file->page);
+  cli_www_list_free(file->list);
   *file = (cli_www_file_t){.fd = -1};
 }

@@ -148,11 +148,12 @@ static void answer_file(cli_http_t *http, task_t *task) {
   }
 }
 
-static void answer_page(cli_http_t *http, const task_t *task) {
+static void answer_page(cli_http_t *http, task_t *task) {
   cli_http_begin(http, 200);
   cli_http_header(http, "Cache-Control: no-cache");
   cli_http_header(http, "%s", task->www->policy);
-  cli_http_whole(http, "text/html; charset=utf-8", task->file.page, task->file.page_size);
+  if (!cli_www_index(http, &task->file))
+    cli_http_refuse(http, 503, reason_of(503));
 }
 
 /* Prints a text of a header line. */
@@ -191,7 +192,7 @@ static void answer_task(cli_http_t *http, task_t *task) {
     answer_moved(http, task);
   else if (task->file.status != 200)
     cli_http_refuse(http, task->file.status, reason_of(task->file.status));
-  else if (task->file.page)
+  else if (task->file.list)
     answer_page(http, task);
   else
     answer_file(http, task);

@@ -34,15 +34,17 @@ const char *cli_www_type(const cli_www_types_t *types, const char *name);
 /* -- www-open.c: on a thread, for it may take as long as disks do -------------------------------
  */
 
+typedef struct cli_www_list cli_www_list_t;
+
 /* What a path leads to. */
 typedef struct cli_www_file {
-  int status;        /* 200; 301: a folder, asked for without the slash; or a refusal */
-  int fd;            /* of the file, or -1 */
-  struct stat facts; /* of the file, or the folder */
-  bool is_index;     /* it is the folder's own index.html */
-  bool is_text;      /* as far as its first bytes tell; only looked at where asked to */
-  char *page;        /* a folder's index page, made here */
-  size_t page_size;
+  int status;           /* 200; 301: a folder, asked for without the slash; or a refusal */
+  int fd;               /* of the file, or -1 */
+  struct stat facts;    /* of the file, or the folder */
+  bool is_index;        /* it is the folder's own index.html */
+  bool is_text;         /* as far as its first bytes tell; only looked at where asked to */
+  cli_www_list_t *list; /* what is in a folder; NULL: it is none */
+  int64_t list_size;    /* of its page */
 } cli_www_file_t;
 
 /* `folder` is a descriptor of the folder that nothing leaves, neither by ".." nor by a link. */
@@ -54,9 +56,20 @@ int cli_www_open_beneath(int folder, const char *path, int flags);
 
 /* -- www-list.c -------------------------------------------------------------------------------- */
 
-/* The index page of the folder that fd (which is taken over) is open on; `root` as above. Answers
- * an HTTP status. */
-int cli_www_list(char **page, size_t *n, int root, int fd, const char *path);
+/* Reads the folder that fd (which is taken over) is open on; `root` as above. *size is that of its
+ * index page. Answers an HTTP status. */
+int cli_www_list(cli_www_list_t **list, int64_t *size, int root, int fd, const char *path);
+void cli_www_list_free(cli_www_list_t *list); /* NULL is fine */
+
+/* The next piece of the page, to free; of 0 bytes: that was all. False: there is no memory. */
+bool cli_www_list_next(cli_www_list_t *list, char **piece, size_t *n);
+
+/* -- www-index.c ------------------------------------------------------------------------------- */
+
+/* Takes over the list, and sends its page as fast as the client takes it. The answer has begun; its
+ * type and length are added, and once all is sent, cli_http_done. False: there is no memory, and
+ * nothing was done. */
+bool cli_www_index(cli_http_t *http, cli_www_file_t *file);
 
 /* -- www-page.c: HTML of our own ----------------------------------------------------------------
  */

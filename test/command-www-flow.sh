@@ -83,6 +83,33 @@ kill "${readers[@]}"
 wait_for_count 20 'error "the client is gone"'
 stop
 
+# -- index pages for clients that do not read ------------------------------------------------------------
+mkdir site/many
+(cd site/many && printf '%s\0' file-{1..5100}.txt | xargs -0 touch)
+serve_www
+get /many/
+body_says "100 more are not shown"
+[ "$(grep -c '<td class="d">' body)" -eq 5001 ] || fail "an index page has $(grep -c '<td class="d">' body) lines"
+until_true is_steady || fail "the server's memory never comes to rest"
+first=$(rss)
+readers=()
+for i in {1..20}; do
+  mkfifo "page$i"
+  openssl s_client -quiet -connect "localhost:$port" >"page$i" 2>/dev/null \
+    < <(printf 'GET /many/ HTTP/1.1\r\nHost: x\r\n\r\nGET /other HTTP/1.1\r\nHost: x\r\n\r\n') &
+  readers+=("$!")
+  started+=("$!")
+  exec {taken}<"page$i"
+  head -c 1000 <&"$taken" >/dev/null
+done
+until_true is_steady || fail "the server's memory never comes to rest"
+grown=$(($(rss) - first))
+grep -q __asan_init "$build/securepair" || [ $grown -lt $((20 * 700)) ] ||
+  fail "20 clients that do not read an index page cost $grown kB"
+kill "${readers[@]}"
+stop
+rm -r site/many
+
 # -- the end: what was begun is completed ---------------------------------------------------------------
 serve_www --idle-timeout 60
 exec {idle}< <(openssl s_client -quiet -connect "localhost:$port" 2>/dev/null < <(
