@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include <seccomp.h>
@@ -16,8 +17,8 @@ static const char *const allowed[] = {
     "recvmsg", "sendmmsg", "sendmsg", "sendto", "setsockopt", "shutdown",
     /* the loop */
     "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd2", "fcntl",
-    "inotify_add_watch", "inotify_init1", "inotify_rm_watch", "ioctl", "pipe2", "poll", "ppoll",
-    "pselect6", "select",
+    "inotify_add_watch", "inotify_init1", "inotify_rm_watch", "pipe2", "poll", "ppoll", "pselect6",
+    "select",
     /* files: which, Landlock and permissions say */
     "access", "close", "dup", "faccessat", "faccessat2", "fadvise64", "fstat", "fstatfs", "fsync",
     "getcwd", "getdents64", "lseek", "lstat", "newfstatat", "open", "openat", "openat2", "pread64",
@@ -33,6 +34,17 @@ static const char *const allowed[] = {
     "clock_getres", "clock_gettime", "clock_nanosleep", "getegid", "geteuid", "getgid", "getrandom",
     "getrlimit", "getrusage", "gettimeofday", "getuid", "nanosleep", "prlimit64", "sysinfo", "time",
     "times", "uname"};
+
+/* What libuv and the C library ask of descriptors: of terminals only whether they are some. */
+static int allow_requests(scmp_filter_ctx filter) {
+  static const scmp_datum_t requests[] = {FIONBIO, FIOCLEX, FIONREAD, TCGETS};
+  int status = 0;
+  for (size_t i = 0; i < sizeof requests / sizeof *requests && !status; i++) {
+    struct scmp_arg_cmp request = SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i]);
+    status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, request);
+  }
+  return status;
+}
 
 /* Memory never becomes code, and what is cloned is a thread. (Of clone3 the arguments cannot be
  * looked at; without it, clone is called.) */
@@ -56,7 +68,8 @@ static int allow_all(scmp_filter_ctx filter) {
     if (status < 0)
       return status;
   }
-  return allow_in_part(filter);
+  int status = allow_requests(filter);
+  return status ? status : allow_in_part(filter);
 }
 
 bool cli_seccomp(void) {

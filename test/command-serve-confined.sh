@@ -59,6 +59,34 @@ else
 fi
 stop
 
+# Of ioctl only the requests that a server needs: asked from within, right after the filter is there.
+cat >probe.c <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+int seccomp_load(void *filter) {
+  int (*load)(void *) = (int (*)(void *))dlsym(RTLD_NEXT, "seccomp_load");
+  int status = load(filter), n = 0;
+  struct termios modes;
+  ioctl(2, TIOCSTI, "x");
+  dprintf(2, "TIOCSTI: %m\n");
+  ioctl(2, TIOCLINUX, &n);
+  dprintf(2, "TIOCLINUX: %m\n");
+  tcsetattr(2, TCSANOW, &modes);
+  dprintf(2, "TCSETS: %m\n");
+  return status;
+}
+END
+if command -v cc >/dev/null && cc -shared -fPIC -o probe.so probe.c; then
+  LD_PRELOAD=$PWD/probe.so serve
+  for request in TIOCSTI TIOCLINUX TCSETS; do says "$request: Function not implemented"; done
+  stop
+else
+  printf '%s: no compiler: ioctl is not asked\n' "$test_name" >&2
+fi
+
 serve --json --sni-folder names --no-sandbox
 status Seccomp 0
 status NoNewPrivs 0
