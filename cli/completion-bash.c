@@ -64,11 +64,35 @@ static void print_arguments(const char *path, const cli_help_t *help,
   fputs(" ;;\n", stdout);
 }
 
-static void print_words(const cli_command_t *words) {
+static void print_words(const cli_command_t *words, const char *more) {
   fputs("_securepair_offer -W \"", stdout);
   for (const cli_command_t *word = words; word->name; word++)
     printf("%s%s", word == words ? "" : " ", word->name);
-  fputs("\"", stdout);
+  printf("%s\"", more);
+}
+
+static void print_first_words(void) {
+  fputs("  [ $COMP_CWORD -gt 1 ] || {\n    case $current in\n"
+        "    -*) _securepair_offer -W \"--help --version\" ;;\n    *) ",
+        stdout);
+  print_words(cli_commands, " help");
+  fputs(" ;;\n    esac\n    return\n  }\n", stdout);
+}
+
+/* "help authority sign" */
+static void print_help_words(void) {
+  fputs("  if [ \"$command\" = help ]; then\n    case \"$COMP_CWORD ${COMP_WORDS[2]}\" in\n",
+        stdout);
+  for (const cli_command_t *command = cli_commands; command->name; command++) {
+    if (!command->words)
+      continue;
+    printf("    \"3 %s\") ", command->name);
+    print_words(command->words, "");
+    fputs(" ;;\n", stdout);
+  }
+  fputs("    \"2 \"*) ", stdout);
+  print_words(cli_commands, "");
+  fputs(" ;;\n    esac\n    return\n  fi\n", stdout);
 }
 
 static void print_second_words(void) {
@@ -76,7 +100,7 @@ static void print_second_words(void) {
     if (!command->words)
       continue;
     printf("  %s)\n    [ $COMP_CWORD -gt 2 ] || { ", command->name);
-    print_words(command->words);
+    print_words(command->words, "");
     fputs("; return; }\n    command+=\" ${COMP_WORDS[2]}\" ;;\n", stdout);
   }
 }
@@ -90,11 +114,11 @@ void cli_completion_bash(void) {
         "_securepair() {\n"
         "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}\n"
         "  local command=${COMP_WORDS[1]}\n"
-        "  COMPREPLY=()\n"
-        "  [ $COMP_CWORD -gt 1 ] || { ",
+        "  COMPREPLY=()\n",
         stdout);
-  print_words(cli_commands);
-  fputs("; return; }\n  case $command in\n", stdout);
+  print_first_words();
+  print_help_words();
+  fputs("  case $command in\n", stdout);
   print_second_words();
   fputs("  esac\n"
         "  # bash takes --option=value apart.\n"

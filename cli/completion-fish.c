@@ -53,14 +53,16 @@ static void print_command(const char *path, const cli_help_t *help,
   printf("complete -c securepair -n '__securepair_is %s' -s h -l help -d 'show its help'\n", path);
 }
 
+/* `path` is what stands before them, each word with a space ahead. */
 static void print_words(const char *path, const cli_command_t *words) {
+  char further[80];
   for (; words->name; words++) {
-    printf("complete -c securepair -n '__securepair_at%s%s' -a %s -d ", *path ? " " : "", path,
-           words->name);
+    printf("complete -c securepair -n '__securepair_at%s' -a %s -d ", path, words->name);
     print_text(words->summary);
     putchar('\n');
+    snprintf(further, sizeof further, "%s %s", path, words->name);
     if (words->words)
-      print_words(words->name, words->words);
+      print_words(further, words->words);
   }
 }
 
@@ -78,8 +80,12 @@ void cli_completion_fish(void) {
         "  test (count (commandline -opc)) -eq (math (count $argv) + 1); "
         "and __securepair_is $argv\n"
         "end\n\n"
-        "complete -c securepair -f\n",
+        "complete -c securepair -f\n"
+        "complete -c securepair -n __securepair_at -a help -d 'explain a command'\n"
+        "complete -c securepair -n __securepair_at -s h -l help -d 'list the commands'\n"
+        "complete -c securepair -n __securepair_at -s V -l version -d 'say the version'\n",
         stdout);
   print_words("", cli_commands);
+  print_words(" help", cli_commands);
   cli_commands_each(print_command);
 }

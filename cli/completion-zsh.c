@@ -68,8 +68,8 @@ static void print_command(const char *path, const cli_help_t *help,
   fputs("      '(-h --help)'{-h,--help}'[show its help]' ;;\n", stdout);
 }
 
-static void print_words(const char *indent, const cli_command_t *words) {
-  printf("%sall=(\n", indent);
+static void print_words(const char *indent, const cli_command_t *words, const char *more) {
+  printf("%sall=(%s\n", indent, more);
   for (; words->name; words++) {
     printf("%s  '%s:", indent, words->name);
     print_text(words->summary);
@@ -83,9 +83,24 @@ static void print_second_words(void) {
     if (!command->words)
       continue;
     printf("  %s)\n    if (( CURRENT == 2 )); then\n", command->name);
-    print_words("      ", command->words);
+    print_words("      ", command->words, "");
     fputs("    fi\n    command+=\" $words[2]\"\n    shift words\n    (( CURRENT-- )) ;;\n", stdout);
   }
+}
+
+/* "help authority sign" */
+static void print_help_words(void) {
+  fputs("  if [[ $command == help ]]; then\n    if (( CURRENT == 2 )); then\n", stdout);
+  print_words("      ", cli_commands, "");
+  fputs("    fi\n    case \"$CURRENT $words[2]\" in\n", stdout);
+  for (const cli_command_t *command = cli_commands; command->name; command++) {
+    if (!command->words)
+      continue;
+    printf("    '3 %s')\n", command->name);
+    print_words("      ", command->words, "");
+    fputs("      ;;\n", stdout);
+  }
+  fputs("    esac\n    return\n  fi\n", stdout);
 }
 
 void cli_completion_zsh(void) {
@@ -94,10 +109,17 @@ void cli_completion_zsh(void) {
         "_securepair() {\n"
         "  local command=$words[2]\n"
         "  local -a all\n"
+        "  if (( CURRENT == 2 )) && [[ $command == -* ]]; then\n"
+        "    _arguments '(- *)'{-h,--help}'[list the commands]' "
+        "'(- *)'{-V,--version}'[say the version]'\n"
+        "    return\n"
+        "  fi\n"
         "  if (( CURRENT == 2 )); then\n",
         stdout);
-  print_words("    ", cli_commands);
-  fputs("  fi\n  shift words\n  (( CURRENT-- ))\n  case $command in\n", stdout);
+  print_words("    ", cli_commands, "'help:explain a command'");
+  fputs("  fi\n  shift words\n  (( CURRENT-- ))\n", stdout);
+  print_help_words();
+  fputs("  case $command in\n", stdout);
   print_second_words();
   fputs("  esac\n  case $command in\n", stdout);
   cli_commands_each(print_command);

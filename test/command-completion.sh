@@ -47,6 +47,11 @@ check() {
   done
   expect_words "$shell" "$ask" "securepair authority " init sign revoke crl list
   expect_words "$shell" "$ask" "securepair cert" certificate
+  expect_words "$shell" "$ask" "securepair hel" help
+  expect_words "$shell" "$ask" "securepair --" --help --version
+  expect_words "$shell" "$ask" "securepair help cert" certificate
+  expect_words "$shell" "$ask" "securepair help authority re" revoke
+  expect_words "$shell" "$ask" "securepair help key "
   expect_words "$shell" "$ask" "securepair key --ec " P-256 P-384 P-521
   expect_words "$shell" "$ask" "securepair key --ec P-3" P-384
   expect_words "$shell" "$ask" "securepair connect --starttls s" sieve smtp
