@@ -167,7 +167,7 @@ refuses "--readable nope: No such file" --readable nope
 refuses "--readable server.pem: is no folder" --readable server.pem
 status=0
 timeout $patience "$build/securepair" serve nothing.invalid >out 2>err </dev/null || status=$?
-[ $status -eq 1 ] && grep -q "a port is a number" err || fail "serve WORD ended with $status, and said: $(cat err)"
+if [ $status -ne 1 ] || ! grep -q "a port is a number" err; then fail "serve WORD ended with $status, and said: $(cat err)"; fi
 refuses "--max-connections -1" --max-connections=-1
 refuses "--handshake-timeout 0" --handshake-timeout 0
 refuses "port" 99999
