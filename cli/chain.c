@@ -284,7 +284,7 @@ void cli_relate_chains(json_t *sentences, json_t *problems, const cli_items_t *i
   web_t web = {.items = items, .sentences = sentences, .problems = problems, .store = NULL};
   web.all = calloc(items->count + 1, sizeof *web.all);
   if (!web.all)
-    abort();
+    cli_no_memory();
   collect(&web);
   for (link_t *one = web.all; one < web.all + web.count; one++)
     find_issuer(&web, one);

@@ -70,6 +70,10 @@ static void describe_certificate(json_t *object, const sp_certificate_t *certifi
   set_time(object, "valid_from", from);
   set_time(object, "valid_to", to);
   set(object, "purpose", purpose_of(certificate));
+  if (cli_demands_staple(certificate)) {
+    json_object_set_new(object, "must_staple", json_true());
+    set(object, "note", "may only be used together with an OCSP response (must-staple)");
+  }
   set_key(object, sp_certificate_key_type(certificate), sp_certificate_key_bits(certificate),
           sp_certificate_key_curve(certificate));
   set(object, "signature", sp_certificate_signature(certificate));

@@ -13,7 +13,7 @@ static void *grow(void *all, size_t count, size_t size) {
     return all;
   all = realloc(all, (count ? 2 * count : 1) * size);
   if (!all)
-    abort(); /* a command that shows files has nothing to save */
+    cli_no_memory();
   return all;
 }
 
@@ -180,7 +180,7 @@ static int read_der(const cli_source_t *source, const char *bytes, size_t n) {
 static const char *keep_name(cli_items_t *items, const char *file) {
   char *safe = cli_safe_text(strcmp(file, "-") ? file : "standard input");
   if (!safe)
-    abort();
+    cli_no_memory();
   items->files = grow(items->files, items->file_count, sizeof *items->files);
   return items->files[items->file_count++] = safe;
 }

@@ -6,6 +6,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/tls1.h>
 #include <openssl/x509v3.h>
 
 #define DAY 86400
@@ -213,6 +214,28 @@ static void judge_usage(json_t *problems, const sp_certificate_t *certificate) {
     }
 }
 
+/* One that cannot be read demands who knows what. */
+bool cli_demands_staple(const sp_certificate_t *certificate) {
+  int found = -1;
+  TLS_FEATURE *features =
+      X509_get_ext_d2i(sp_certificate_x509(certificate), NID_tlsfeature, &found, NULL);
+  bool demands = !features && found != -1;
+  for (int i = 0; i < sk_ASN1_INTEGER_num(features) && !demands; i++)
+    demands = ASN1_INTEGER_get(sk_ASN1_INTEGER_value(features, i)) == TLSEXT_TYPE_status_request;
+  TLS_FEATURE_free(features);
+  return demands;
+}
+
+/* Nobody can be asked for the response, so no server can send it. */
+static void judge_staple(json_t *problems, const sp_certificate_t *certificate) {
+  STACK_OF(OPENSSL_STRING) *places = X509_get1_ocsp(sp_certificate_x509(certificate));
+  if (cli_demands_staple(certificate) && sk_OPENSSL_STRING_num(places) <= 0)
+    cli_problem(problems, "must-staple", "Have it issued without must-staple.",
+                "It may only be used together with an OCSP response (must-staple), but names "
+                "nobody who makes one: clients that insist refuse it.");
+  X509_email_free(places);
+}
+
 void cli_judge_certificate(json_t *problems, const sp_certificate_t *certificate) {
   X509 *x509 = sp_certificate_x509(certificate);
   GENERAL_NAMES *names = X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
@@ -224,6 +247,7 @@ void cli_judge_certificate(json_t *problems, const sp_certificate_t *certificate
     judge_authority(problems, certificate, names);
   } else {
     judge_purpose(problems, certificate);
+    judge_staple(problems, certificate);
     if (is_for_servers(certificate))
       judge_server(problems, certificate, names);
     else

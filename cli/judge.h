@@ -7,6 +7,9 @@
 #include "problem.h"
 
 void cli_judge_key(json_t *problems, EVP_PKEY *key);
+/* Whether it is good only together with an OCSP response (RFC 7633). */
+bool cli_demands_staple(const sp_certificate_t *certificate);
+
 void cli_judge_certificate(json_t *problems, const sp_certificate_t *certificate);
 void cli_judge_dates(json_t *problems, const sp_certificate_t *certificate);
 void cli_judge_request(json_t *problems, X509_REQ *request);

@@ -8,7 +8,7 @@
 static void own(cli_arguments_t *arguments, const void *text) {
   void **more = realloc(arguments->owned, (arguments->owned_count + 1) * sizeof *more);
   if (!more)
-    abort();
+    cli_no_memory();
   arguments->owned = more;
   more[arguments->owned_count++] = (void *)(uintptr_t)text;
 }
@@ -36,7 +36,7 @@ static const char **defaults_of(const struct poptOption *table) {
     count++;
   const char **defaults = calloc(count + 1, sizeof *defaults);
   if (!defaults)
-    abort();
+    cli_no_memory();
   for (size_t i = 0; i < count; i++)
     if ((table[i].argInfo & POPT_ARG_MASK) == POPT_ARG_STRING)
       defaults[i] = *(const char **)table[i].arg;

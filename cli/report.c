@@ -1,9 +1,9 @@
 #include "report.h"
 
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include "describe.h"
+#include "judge.h"
 #include "remedy.h"
 
 static void set(json_t *object, const char *name, const char *text) {
@@ -21,11 +21,6 @@ static json_t *certificate_of(const sp_certificate_t *certificate) {
   return object;
 }
 
-/* RFC 7633: a certificate that is good only together with an OCSP response. */
-static bool demands_staple(const sp_certificate_t *certificate) {
-  return X509_get_ext_by_NID(sp_certificate_x509(certificate), NID_tlsfeature, -1) >= 0;
-}
-
 static void add_chain(json_t *object, const sp_pair_t *pair) {
   sp_certificate_t *certificate;
   if (sp_pair_peer_certificate(pair, &certificate) < 0)
@@ -34,7 +29,7 @@ static void add_chain(json_t *object, const sp_pair_t *pair) {
   for (const sp_certificate_t *one = certificate; one; one = sp_certificate_next(one))
     json_array_append_new(chain, certificate_of(one));
   json_object_set_new(object, "chain", chain);
-  if (demands_staple(certificate))
+  if (cli_demands_staple(certificate))
     json_object_set_new(object, "must_staple", json_true());
   sp_certificate_release(certificate);
 }

@@ -109,6 +109,13 @@ void cli_warn(const char *format, ...) {
   va_end(arguments);
 }
 
+/* Without any. */
+void cli_no_memory(void) {
+  static const char text[] = "securepair: there is no memory left\n";
+  (void)cli_write_all(STDERR_FILENO, text, sizeof text - 1);
+  exit(CLI_FAILED);
+}
+
 /* https://no-color.org: any value but an empty one. */
 static bool has_colours(FILE *to) {
   const char *none = getenv("NO_COLOR"), *term = getenv("TERM");

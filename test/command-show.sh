@@ -62,6 +62,14 @@ sees 3 dates "It ends before it begins" backward.pem root.pem
 issue long root "$server" -days 400
 sees 3 long-lived "It is valid for 400 days" long.pem root.pem
 
+# -- must-staple (K09) -----------------------------------------------------------------------------
+issue stapled root "$server"$'\ntlsfeature=status_request'
+sees 3 must-staple "names nobody who makes one" stapled.pem root.pem
+issue asked root "$server"$'\ntlsfeature=status_request\nauthorityInfoAccess=OCSP;URI:http://ocsp.a.example'
+sees 0 - "may only be used together with an OCSP response (must-staple)" asked.pem root.pem
+issue other root "$server"$'\ntlsfeature=17'
+sees 0 - "No problem" other.pem root.pem
+
 # -- names (K03-K05) -------------------------------------------------------------------------------
 named() { printf '%s\nsubjectAltName=%s' "${server%$'\n'*}" "$1"; }
 issue nameless root "${server%$'\n'*}"
