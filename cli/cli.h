@@ -75,6 +75,9 @@ bool cli_has_option(const char *name);
 /* Whether an option's number is CLI_NOT_SAID or from `least` to `most`. Answers an exit status. */
 int cli_check_number(const char *option, int number, int least, int most);
 
+/* What --tls-min or --tls-max says; NULL: the usual one. Answers an exit status. */
+int cli_version_of(sp_protocol_t *version, const char *option, const char *text);
+
 /* Until it is called with NULL, cli_parse reads nothing but shows `watch` what it would have read:
  * so a command's options are known without running it. */
 typedef void (*cli_watch_t)(const cli_help_t *help, const struct poptOption *table, void *data);

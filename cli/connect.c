@@ -27,16 +27,6 @@ static const cli_help_t help = {
 
 /* -- checks ------------------------------------------------------------------------------------ */
 
-static int version_of(sp_protocol_t *version, const char *option, const char *text) {
-  *version = SP_PROTOCOL_DEFAULT;
-  if (!text)
-    return CLI_OK;
-  *version = !strcmp(text, "1.2") ? SP_TLS1_2 : !strcmp(text, "1.3") ? SP_TLS1_3 : *version;
-  return *version ? CLI_OK
-                  : cli_fail("--%s %s: 1.2 and 1.3 are spoken here, older ones are not safe",
-                             option, text);
-}
-
 static int check(const cli_connect_t *connect) {
   const cli_connect_options_t *o = &connect->options;
   if ((o->cert != NULL) != (o->key != NULL))
@@ -91,7 +81,7 @@ static int set_options(cli_connect_t *connect) {
   const cli_connect_options_t *o = &connect->options;
   const cli_target_t *target = &connect->target;
   sp_protocol_t min, max;
-  if (version_of(&min, "tls-min", o->min) || version_of(&max, "tls-max", o->max) ||
+  if (cli_version_of(&min, "--tls-min", o->min) || cli_version_of(&max, "--tls-max", o->max) ||
       check(connect) || read_key(connect) || open_keylog(connect))
     return CLI_FAILED;
   connect->tls =

@@ -143,3 +143,13 @@ int cli_check_number(const char *option, int number, int least, int most) {
              ? CLI_OK
              : cli_fail("%s %d: %d to %d are possible", option, number, least, most);
 }
+
+int cli_version_of(sp_protocol_t *version, const char *option, const char *text) {
+  *version = SP_PROTOCOL_DEFAULT;
+  if (!text)
+    return CLI_OK;
+  *version = !strcmp(text, "1.2") ? SP_TLS1_2 : !strcmp(text, "1.3") ? SP_TLS1_3 : *version;
+  return *version ? CLI_OK
+                  : cli_fail("%s %s: 1.2 and 1.3 are spoken here, older ones are not safe", option,
+                             text);
+}

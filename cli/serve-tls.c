@@ -29,16 +29,6 @@ static int gather_identities(cli_serve_t *serve) {
   return CLI_OK;
 }
 
-static int version_of(sp_protocol_t *version, const char *option, const char *text) {
-  *version = SP_PROTOCOL_DEFAULT;
-  if (!text)
-    return CLI_OK;
-  *version = !strcmp(text, "1.2") ? SP_TLS1_2 : !strcmp(text, "1.3") ? SP_TLS1_3 : *version;
-  return *version ? CLI_OK
-                  : cli_fail("%s %s: 1.2 and 1.3 are spoken here, older ones are not safe", option,
-                             text);
-}
-
 static int on_passphrase(char *room, size_t size, const char *name, void *data) {
   char typed[CLI_PASSPHRASE_SIZE];
   (void)data;
@@ -54,7 +44,7 @@ static int on_passphrase(char *room, size_t size, const char *name, void *data) 
 static int set_policy(cli_serve_t *serve) {
   const cli_serve_options_t *o = &serve->options;
   sp_protocol_t min, max;
-  if (version_of(&min, "--tls-min", o->min) || version_of(&max, "--tls-max", o->max) ||
+  if (cli_version_of(&min, "--tls-min", o->min) || cli_version_of(&max, "--tls-max", o->max) ||
       (o->passphrase_file && cli_passphrase_file(serve->passphrase, o->passphrase_file)))
     return CLI_FAILED;
   serve->tls = *SP_OPTIONS(.min_version = min, .max_version = max, .ciphers = o->ciphers,
