@@ -362,9 +362,54 @@ static void a_list_that_ended_is_replaced(void **state) {
   site_close(&site);
 }
 
+/* A session is no way around that, from a ticket or from a store, nor by a certificate that expired
+ * meanwhile; without a certificate it has nothing to do with lists. */
+static void an_ended_list_ends_sessions(void **state) {
+  const pki_t *client = pki_default()->client;
+  (void)state;
+  for (int i = 0; i < 6; i++) {
+    site_t site;
+    bool is_shown = i < 4;
+    begin(&site);
+    in_place("crl", list_of(NULL, HOUR));
+    sp_store_t *store = NULL;
+    assert_int_equal(i % 2 ? sp_memory_store_new(&store, 1 << 20, NULL) : 0, 0);
+    site_open(&site, SP_OPTIONS(.crl_files = SP_LIST(path("crl")), .request_cert = SP_YES,
+                                .reject_unauthorized = is_shown ? SP_YES : SP_NO, .store = store,
+                                .max_version = i & 2 ? SP_TLS1_2 : SP_TLS1_3));
+    expect_served(&site, is_shown ? client : NULL, false);
+    expect_served(&site, is_shown ? client : NULL, true);
+    clock_shift(HOUR + 1);
+    if (is_shown)
+      expect_refused(&site, client, "CRL_HAS_EXPIRED");
+    else
+      expect_served(&site, NULL, true);
+    clock_shift(0);
+    site_close(&site);
+    sp_store_release(store);
+  }
+}
+
+/* The client's certificate ended meanwhile: it may have a new one, and is not refused for the old
+ * one. */
+static void a_certificate_that_ended_ends_sessions(void **state) {
+  site_t site;
+  const pki_t *old =
+      PKI_MAKE(pki_default()->root, .cn = "old", .eku = "clientAuth", .from = -60, .to = HOUR / 2);
+  (void)state;
+  begin(&site);
+  follow_list(&site, list_of(NULL, HOUR));
+  expect_served(&site, old, false);
+  expect_served(&site, old, true);
+  clock_shift(HOUR / 2 + 1);
+  expect_served(&site, pki_default()->client, false);
+  clock_shift(0);
+  site_close(&site);
+}
+
 /* -- openssl s_client -------------------------------------------------------------------------- */
 
-static void s_client(site_t *site, const char *const *more, const char *words) {
+static child_t *s_client_start(site_t *site, const char *const *more) {
   char address[32];
   const char *args[16] = {"openssl", "s_client", "-connect", address};
   (void)snprintf(address, sizeof address, "127.0.0.1:%d", site->port);
@@ -372,11 +417,26 @@ static void s_client(site_t *site, const char *const *more, const char *words) {
     args[4 + i] = more[i];
   child_t *child = child_start(&site->scene.stage.uv, args);
   assert_non_null(child);
+  return child;
+}
+
+static void s_client_expect(child_t *child, const char *words) {
   if (!child_wait_for(child, words))
     fail_msg("\"%s\" is not in what s_client says: %s", words, child_err(child));
   child_tell_end(child);
   (void)child_wait(child);
   child_free(child);
+}
+
+static void s_client(site_t *site, const char *const *more, const char *words) {
+  s_client_expect(s_client_start(site, more), words);
+}
+
+/* Its ticket stands before what our server turns back. */
+static void s_client_takes_session(site_t *site, const char *const *more) {
+  child_t *child = s_client_start(site, more);
+  child_tell(child, "and back\n", 9);
+  s_client_expect(child, "and back");
 }
 
 static void s_client_sees_the_new_ones(void **state) {
@@ -406,6 +466,30 @@ static void s_client_sees_the_new_ones(void **state) {
   }
 }
 
+static void s_client_resumes_no_longer(void **state) {
+  const pki_t *client = pki_default()->client;
+  (void)state;
+  if (!child_exists("openssl"))
+    skip();
+  const char *key = pki_file(client->key_pem), *cert = pki_file(client->cert_pem);
+  for (int i = 0; i < 2; i++) {
+    const char *version = i ? "-tls1_3" : "-tls1_2";
+    site_t site;
+    char file[300];
+    begin(&site);
+    (void)snprintf(file, sizeof file, "%s", path("session"));
+    follow_list(&site, list_of(NULL, HOUR));
+    s_client_takes_session(&site,
+                           CHILD_ARGS(version, "-key", key, "-cert", cert, "-sess_out", file));
+    const char *const *again = CHILD_ARGS(version, "-key", key, "-cert", cert, "-sess_in", file);
+    s_client(&site, again, "Reused, ");
+    clock_shift(HOUR + 1);
+    s_client(&site, again, "alert number 45");
+    clock_shift(0);
+    site_close(&site);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_new_response_is_sent),
@@ -415,7 +499,10 @@ int main(void) {
       cmocka_unit_test(a_new_list_counts),
       cmocka_unit_test(a_torn_list_changes_nothing),
       cmocka_unit_test(a_list_that_ended_is_replaced),
+      cmocka_unit_test(an_ended_list_ends_sessions),
+      cmocka_unit_test(a_certificate_that_ended_ends_sessions),
       cmocka_unit_test(s_client_sees_the_new_ones),
+      cmocka_unit_test(s_client_resumes_no_longer),
   };
   return cmocka_run_group_tests_name("watch-revocation", tests, NULL, NULL);
 }

@@ -45,6 +45,8 @@ struct sp_context {
   uint8_t shown[32];        /* ... of all our certificates */
   uint8_t session_name[32]; /* under which a server's sessions are resumed */
   int record_size;          /* 0: full ones */
+  int64_t lists_from,
+      lists_until; /* all revocation lists are valid, in Unix time; no lists: always */
 };
 
 /*
@@ -84,6 +86,9 @@ int sp__context_apply(const sp_context_t *context, SSL *ssl, sp_role_t role, boo
 static inline bool sp__context_can_serve(const sp_context_t *context) {
   return context->has_certificate || context->hooks.psk_server;
 }
+
+/* Whether all its revocation lists are valid now. */
+bool sp__lists_are_current(const sp_context_t *context);
 
 /* Has a server's SSL ask for a certificate after its handshake. Returns as the above. */
 int sp__context_ask(const sp_context_t *context, SSL *ssl);

@@ -284,6 +284,7 @@ int sp__trust_load(sp_context_t *context, const sp_options_t *options, sp_error_
     status = load_revocations(context, options, why);
   if (status < 0)
     return status;
+  sp__lists_note(context, SSL_CTX_get_cert_store(ctx));
   if (shared) {
     SSL_CTX_set1_cert_store(ctx, options->trust->store);
     memcpy(context->trusted, options->trust->digest, sizeof context->trusted);

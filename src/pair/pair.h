@@ -264,6 +264,7 @@ bool sp__pair_served_name(const SSL *ssl, uint8_t room[SP__NAME_DIGEST]);
 bool sp__pair_is_served(const SSL *ssl, const uint8_t *name, size_t n); /* this one; 0: none */
 int sp__pair_ticket_made(SSL *ssl);
 bool sp__pair_ticket_fits(SSL *ssl, SSL_SESSION *session);
+bool sp__pair_is_still_good(const sp_pair_t *pair, SSL_SESSION *session); /* resume.c */
 
 /* sign.c */
 int sp__pair_sign(void *pair, uint16_t scheme, const uint8_t *message, size_t n, uint8_t *signature,

@@ -6,22 +6,26 @@
 
 #include "pair/lookup.h"
 
+/* The verdict would be one on the certificate that the peer had then: where that is not as good as
+ * it was, a full handshake shows what to think of it, or another one. */
+bool sp__pair_is_still_good(const sp_pair_t *pair, SSL_SESSION *session) {
+  const X509 *leaf = SSL_SESSION_get0_peer(session);
+  return !leaf || (sp__x509_check_dates(leaf) == X509_V_OK && sp__lists_are_current(pair->context));
+}
+
 /* -- client ------------------------------------------------------------------------------------ */
 
-/* The verdict would be one on the certificate that the server had then. */
-static bool is_fresh(SSL_SESSION *session) {
-  const X509 *leaf = SSL_SESSION_get0_peer(session);
+static bool is_fresh(const sp_pair_t *pair, SSL_SESSION *session) {
   time_t now = time(NULL), made = SSL_SESSION_get_time(session);
   unsigned long hint = SSL_SESSION_get_ticket_lifetime_hint(session);
   return now >= made && now - made < SSL_SESSION_get_timeout(session) &&
-         (!hint || (unsigned long)(now - made) < hint) &&
-         (!leaf || sp__x509_check_dates(leaf) == X509_V_OK);
+         (!hint || (unsigned long)(now - made) < hint) && sp__pair_is_still_good(pair, session);
 }
 
 /* What cannot be used is passed over: then the handshake is a full one. */
 bool sp__pair_resume_session(sp_pair_t *pair, const void *bytes, size_t n) {
   SSL_SESSION *session = sp__pair_open_session(pair, bytes, n);
-  bool used = session && is_fresh(session) && SSL_SESSION_is_resumable(session) &&
+  bool used = session && is_fresh(pair, session) && SSL_SESSION_is_resumable(session) &&
               SSL_set_session(pair->ssl, session);
   SSL_SESSION_free(session);
   ERR_clear_error();
@@ -114,7 +118,7 @@ SSL_SESSION *sp__pair_session_get(SSL *ssl, const unsigned char *id, int n, int 
   const sp_pair_t *pair = SSL_get_app_data(ssl);
   unsigned size;
   *copy = 1;
-  if (!pair->session)
+  if (!pair->session || !sp__pair_is_still_good(pair, pair->session))
     return NULL;
   const unsigned char *own = SSL_SESSION_get_id(pair->session, &size);
   return (int)size == n && !memcmp(own, id, size) ? pair->session : NULL;

@@ -59,13 +59,17 @@ int sp__pair_ticket_made(SSL *ssl) {
   return 1;
 }
 
-/* One that does not say, from a server of Node's with the same keys, is taken as Node takes it. Nor
- * is a session that a key known before made bound to a name: it is the key's. */
-bool sp__pair_ticket_fits(SSL *ssl, SSL_SESSION *session) {
+/* A ticket that does not say, from a server of Node's with the same keys, is taken as Node takes
+ * it. Nor is a session that a key known before made bound to a name: it is the key's. */
+static bool fits_name(SSL *ssl, SSL_SESSION *session) {
   label_t label = {.letter = LETTER};
   void *own;
   size_t n;
   if (!SSL_SESSION_get0_ticket_appdata(session, &own, &n) || !n || sp__pair_is_key_label(own, n))
     return true;
   return n == sizeof label && sp__pair_asked_name(ssl, label.name) && !memcmp(own, &label, n);
+}
+
+bool sp__pair_ticket_fits(SSL *ssl, SSL_SESSION *session) {
+  return sp__pair_is_still_good(SSL_get_app_data(ssl), session) && fits_name(ssl, session);
 }
