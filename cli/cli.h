@@ -96,7 +96,7 @@ int cli_fail_with(const sp_error_t *why);
 void cli_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Says that there is none, and ends the command: for what has nothing to save. */
-_Noreturn void cli_no_memory(void);
+void cli_no_memory(void) __attribute__((noreturn));
 
 /* Writes a text that others made, or a copy of it to free (NULL: no memory): what is no printable
  * character, or would turn the direction of writing, comes out as \xHH; a very long one is cut. */

@@ -166,7 +166,7 @@ static void bound(json_t *object) {
     memcpy(cut, json_string_value(value), n);
     while (((unsigned char)json_string_value(value)[n] & 0xc0) == 0x80)
       n--;
-    strcpy(cut + n, "...");
+    memcpy(cut + n, "...", sizeof "...");
     (void)json_string_setn(value, cut, n + 3);
   }
 }
@@ -227,8 +227,9 @@ void cli_log_put(cli_log_t *log, const char *event, json_t *facts) {
 static void put_early(cli_log_t *log) {
   size_t i;
   json_t *line;
-  json_array_foreach(log->early, i, line)
-      put_line(log, json_string_value(json_array_get(line, 0)), json_array_get(line, 1));
+  json_array_foreach(log->early, i, line) {
+    put_line(log, json_string_value(json_array_get(line, 0)), json_array_get(line, 1));
+  }
   json_array_clear(log->early);
 }
 

@@ -25,9 +25,11 @@ void cli_serve_warn_of_dates(const cli_serve_t *serve, const char *what,
   json_t *problems = json_array(), *problem;
   size_t i;
   cli_judge_dates(problems, certificate);
-  json_array_foreach(problems, i, problem) cli_log_say(
-      serve->log, "warning", "%s: %s %s", what, json_string_value(json_object_get(problem, "text")),
-      json_string_value(json_object_get(problem, "remedy")));
+  json_array_foreach(problems, i, problem) {
+    cli_log_say(serve->log, "warning", "%s: %s %s", what,
+                json_string_value(json_object_get(problem, "text")),
+                json_string_value(json_object_get(problem, "remedy")));
+  }
   json_decref(problems);
 }
 
