@@ -10,43 +10,16 @@
 
 #include <cmocka.h>
 
-#include "support/child.h"
 #include "support/clock.h"
-#include "support/scene.h"
+#include "support/site.h"
 #include "support/staple.h"
 
 #define HOUR 3600L
 
 /* -- a server that follows the files ----------------------------------------------------------- */
 
-typedef struct site {
-  scene_t scene;
-  sp_server_t *server;
-  int port;
-  int status;   /* of the last client, as the server saw it; 1: not yet */
-  long verify;  /* ... and what was thought of its certificate */
-  bool resumed; /* ... and whether it came back with a session */
-  bool is_closed;
-} site_t;
-
-static void on_served(sp_stream_t *stream, int status) {
-  site_t *site = sp_server_data(sp_stream_server(stream));
-  site->status = status;
-  site->verify = sp_stream_error(stream)->verify;
-  if (status < 0)
-    return;
-  site->resumed = sp_pair_is_resumed(sp_stream_pair(stream));
-  sp_stream_pipe(stream, stream);
-}
-
-static void on_server_closed(sp_server_t *server) {
-  site_t *site = sp_server_data(server);
-  site->is_closed = true;
-}
-
 /* With the files "key" and "cert" of A, and what else the options name. */
 static void site_open(site_t *site, const sp_options_t *more) {
-  sp_error_t why;
   const char *root[] = {pki_default()->root->cert_pem, NULL};
   sp_options_t options = *more;
   options.key_file = path("key");
@@ -55,96 +28,32 @@ static void site_open(site_t *site, const sp_options_t *more) {
   options.watch_interval = EVENTS;
   options.watch_grace = 60;
   scene_watch(&site->scene, &options);
-  assert_int_equal(sp_server_new(&site->server, &site->scene.stage.uv, on_served, &why,
-                                 SP_OPTIONS(.context = sp_watch_context(site->scene.watch))),
-                   0);
+  site_serve(site);
   assert_int_equal(sp_server_follow(site->server, NULL, site->scene.watch), 0);
-  sp_server_set_data(site->server, site);
-  assert_int_equal(sp_server_listen(site->server, "127.0.0.1", 0, &why), 0);
-  site->port = sp_server_port(site->server);
-}
-
-static void site_close(site_t *site) {
-  sp_server_close(site->server, on_server_closed);
-  sp_server_destroy_all(site->server);
-  STAGE_UNTIL(&site->scene.stage, site->is_closed);
-  scene_end(&site->scene);
 }
 
 /* -- a client ---------------------------------------------------------------------------------- */
 
 typedef struct client {
-  sp_stream_t *stream; /* NULL after `close` */
-  int status;          /* 1: not secure yet */
+  visitor_t visitor; /* first */
   sp_staple_status_t staple;
-  size_t staple_size, received;
+  size_t staple_size;
   uint8_t staple_bytes[8192];
 } client_t;
 
-static client_t *beginning; /* whose `secure` comes next */
-
-static void on_secure(sp_stream_t *stream, int status) {
-  client_t *client = beginning;
-  client->status = status;
-  if (status < 0)
-    return;
-  const void *der = sp_pair_staple(sp_stream_pair(stream), &client->staple_size);
-  client->staple = sp_pair_staple_status(sp_stream_pair(stream), NULL);
+static void see(visitor_t *visitor, const sp_pair_t *pair) {
+  client_t *client = (client_t *)visitor;
+  const void *der = sp_pair_staple(pair, &client->staple_size);
+  client->staple = sp_pair_staple_status(pair, NULL);
   assert_in_range(client->staple_size, 0, sizeof client->staple_bytes);
   if (der)
     memcpy(client->staple_bytes, der, client->staple_size);
 }
 
-static void on_data(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
-  client_t *client = sp_stream_data(stream);
-  (void)bytes;
-  client->received += n;
-}
-
-static void on_close(sp_stream_t *stream) {
-  client_t *client = sp_stream_data(stream);
-  client->stream = NULL;
-}
-
-static uint8_t session[16384];
-static size_t session_size;
-
-static void on_session(sp_stream_t *stream, const void *bytes, size_t n) {
-  (void)stream;
-  assert_in_range(n, 1, sizeof session);
-  memcpy(session, bytes, n);
-  session_size = n;
-}
-
 static void client_open(client_t *client, site_t *site, const pki_t *pki) {
-  static const sp_stream_events_t events = {
-      .data = on_data, .close = on_close, .session = on_session};
-  sp_error_t why;
-  *client = (client_t){.status = 1};
-  site->status = 1;
-  beginning = client;
-  assert_int_equal(
-      sp_connect(&client->stream, &site->scene.stage.uv, on_secure, &why,
-                 SP_OPTIONS(.host = "127.0.0.1", .port = site->port, .check_name = SP_NO,
-                            .session_cache = SP_NO, .request_staple = SP_YES, .session = session,
-                            .session_size = session_size, .key = pki ? pki->key_pem : NULL,
-                            .cert = pki ? pki->cert_pem : NULL,
-                            .ca = SP_LIST(pki_default()->root->cert_pem))),
-      0);
-  sp_stream_on(client->stream, &events, client);
-  STAGE_UNTIL(&site->scene.stage, client->status <= 0 && site->status <= 0);
-}
-
-static void client_talk(client_t *client, site_t *site) {
-  size_t before = client->received;
-  sp_stream_send(client->stream, "again", 5);
-  STAGE_UNTIL(&site->scene.stage, client->received == before + 5);
-}
-
-static void client_end(client_t *client, site_t *site) {
-  if (client->stream)
-    sp_stream_end(client->stream);
-  STAGE_UNTIL(&site->scene.stage, !client->stream);
+  visitor_open(&client->visitor, site, see,
+               SP_OPTIONS(.request_staple = SP_YES, .key = pki ? pki->key_pem : NULL,
+                          .cert = pki ? pki->cert_pem : NULL));
 }
 
 /* A client from beginning to end, with a session if there is one, and with a certificate or none.
@@ -152,15 +61,14 @@ static void client_end(client_t *client, site_t *site) {
 static client_t visit(site_t *site, const pki_t *pki) {
   client_t client;
   client_open(&client, site, pki);
-  if (client.status == 0 && site->status == 0)
-    client_talk(&client, site);
-  client_end(&client, site);
+  if (client.visitor.status == 0 && site->status == 0)
+    visitor_talk(&client.visitor);
+  visitor_end(&client.visitor);
   return client;
 }
 
 static void begin(site_t *site) {
   *site = (site_t){.port = 0};
-  session_size = 0;
   scene_open(&site->scene);
   put(a, in_place);
 }
@@ -178,7 +86,7 @@ static void follow_staple(site_t *site, staple_t staple) {
 
 static void expect_staple(site_t *site, staple_t staple) {
   client_t client = visit(site, NULL);
-  assert_int_equal(client.status, 0);
+  assert_int_equal(client.visitor.status, 0);
   assert_int_equal(client.staple, SP_STAPLE_GOOD);
   assert_int_equal(client.staple_size, staple.n);
   assert_memory_equal(client.staple_bytes, staple.der, staple.n);
@@ -186,7 +94,7 @@ static void expect_staple(site_t *site, staple_t staple) {
 
 static void expect_no_staple(site_t *site) {
   client_t client = visit(site, NULL);
-  assert_int_equal(client.status, 0);
+  assert_int_equal(client.visitor.status, 0);
   assert_int_equal(client.staple, SP_STAPLE_NONE);
 }
 
@@ -202,8 +110,8 @@ static void a_new_response_is_sent(void **state) {
   put_staple(second);
   expect_change(&site.scene, "A");
   expect_staple(&site, second);
-  client_talk(&live, &site); /* it goes on */
-  client_end(&live, &site);
+  visitor_talk(&live.visitor); /* it goes on */
+  visitor_end(&live.visitor);
   site_close(&site);
 }
 
@@ -298,7 +206,7 @@ static void expect_refused(site_t *site, const pki_t *pki, const char *reason) {
 
 static void expect_served(site_t *site, const pki_t *pki, bool resumed) {
   client_t client = visit(site, pki);
-  assert_int_equal(client.status, 0);
+  assert_int_equal(client.visitor.status, 0);
   assert_int_equal(site->status, 0);
   assert_int_equal(site->resumed, resumed);
 }
@@ -311,17 +219,17 @@ static void a_new_list_counts(void **state) {
   begin(&site);
   follow_list(&site, list_of(NULL, HOUR));
   expect_served(&site, client, false);
-  assert_true(session_size > 0);
+  assert_true(site.session_size > 0);
   expect_served(&site, client, true);
   client_open(&live, &site, client);
   by_rename("crl", list_of(PKI_THESE(client), HOUR));
   expect_change(&site.scene, "A");
   expect_refused(&site, client, "CERT_REVOKED"); /* its session is no way around */
-  client_talk(&live, &site);                     /* who is there stays */
-  client_end(&live, &site);
+  visitor_talk(&live.visitor);                   /* who is there stays */
+  visitor_end(&live.visitor);
   by_rename("crl", list_of(NULL, 2 * HOUR));
   expect_change(&site.scene, "A");
-  session_size = 0;
+  site.session_size = 0;
   expect_served(&site, client, false);
   site_close(&site);
 }
@@ -353,7 +261,7 @@ static void a_list_that_ended_is_replaced(void **state) {
   follow_list(&site, list_of(NULL, HOUR));
   expect_served(&site, client, false);
   clock_shift(HOUR + 1);
-  session_size = 0;
+  site.session_size = 0;
   expect_refused(&site, client, "CRL_HAS_EXPIRED");
   by_rename("crl", list_of(NULL, HOUR));
   expect_change(&site.scene, "A");
@@ -409,32 +317,19 @@ static void a_certificate_that_ended_ends_sessions(void **state) {
 
 /* -- openssl s_client -------------------------------------------------------------------------- */
 
-static child_t *s_client_start(site_t *site, const char *const *more) {
-  char address[32];
-  const char *args[16] = {"openssl", "s_client", "-connect", address};
-  (void)snprintf(address, sizeof address, "127.0.0.1:%d", site->port);
-  for (size_t i = 0; more[i]; i++)
-    args[4 + i] = more[i];
-  child_t *child = child_start(&site->scene.stage.uv, args);
-  assert_non_null(child);
-  return child;
-}
-
 static void s_client_expect(child_t *child, const char *words) {
   if (!child_wait_for(child, words))
     fail_msg("\"%s\" is not in what s_client says: %s", words, child_err(child));
-  child_tell_end(child);
-  (void)child_wait(child);
-  child_free(child);
+  site_s_client_end(child);
 }
 
 static void s_client(site_t *site, const char *const *more, const char *words) {
-  s_client_expect(s_client_start(site, more), words);
+  s_client_expect(site_s_client(site, more), words);
 }
 
 /* Its ticket stands before what our server turns back. */
 static void s_client_takes_session(site_t *site, const char *const *more) {
-  child_t *child = s_client_start(site, more);
+  child_t *child = site_s_client(site, more);
   child_tell(child, "and back\n", 9);
   s_client_expect(child, "and back");
 }

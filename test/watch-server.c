@@ -10,9 +10,8 @@
 
 #include <cmocka.h>
 
-#include "support/child.h"
 #include "support/contexts.h"
-#include "support/scene.h"
+#include "support/site.h"
 
 static const char *name_of(char room[static 64], const sp_pair_t *pair) {
   sp_certificate_t *certificate;
@@ -22,126 +21,36 @@ static const char *name_of(char room[static 64], const sp_pair_t *pair) {
   return room;
 }
 
-/* -- a server that echoes ---------------------------------------------------------------------- */
+/* -- a server and its clients ----------------------------------------------------------------- */
 
-typedef struct site {
-  scene_t scene;
-  sp_server_t *server;
-  int port;
-  unsigned resumed; /* clients of the server */
-  bool is_closed;
-} site_t;
-
-static void on_served(sp_stream_t *stream, int status) {
-  site_t *site = sp_server_data(sp_stream_server(stream));
-  assert_int_equal(status, 0);
-  site->resumed += sp_pair_is_resumed(sp_stream_pair(stream));
-  sp_stream_pipe(stream, stream);
-}
-
-static void on_server_closed(sp_server_t *server) {
-  site_t *site = sp_server_data(server);
-  site->is_closed = true;
-}
-
-/* With the context that is in force, which it does not follow yet. */
 static void site_open(site_t *site) {
-  sp_error_t why;
   *site = (site_t){.port = 0};
   scene_begin(&site->scene);
-  assert_int_equal(sp_server_new(&site->server, &site->scene.stage.uv, on_served, &why,
-                                 SP_OPTIONS(.context = sp_watch_context(site->scene.watch))),
-                   0);
-  sp_server_set_data(site->server, site);
-  assert_int_equal(sp_server_listen(site->server, "127.0.0.1", 0, &why), 0);
-  site->port = sp_server_port(site->server);
+  site_serve(site);
 }
-
-static void site_close(site_t *site) {
-  sp_server_close(site->server, on_server_closed);
-  sp_server_destroy_all(site->server);
-  STAGE_UNTIL(&site->scene.stage, site->is_closed);
-  scene_end(&site->scene);
-}
-
-/* -- a client ---------------------------------------------------------------------------------- */
 
 typedef struct client {
-  sp_stream_t *stream; /* NULL after `close` */
-  int status;          /* 1: not secure yet */
-  bool is_resumed;
-  size_t received;
+  visitor_t visitor; /* first */
   char shown[64];
 } client_t;
 
-static client_t *beginning; /* whose `secure` comes next */
-
-static void on_secure(sp_stream_t *stream, int status) {
-  client_t *client = beginning;
-  client->status = status;
-  if (status < 0)
-    return;
-  client->is_resumed = sp_pair_is_resumed(sp_stream_pair(stream));
-  name_of(client->shown, sp_stream_pair(stream));
+static void see(visitor_t *visitor, const sp_pair_t *pair) {
+  (void)name_of(((client_t *)visitor)->shown, pair);
 }
 
-static void on_data(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
-  client_t *client = sp_stream_data(stream);
-  (void)bytes;
-  client->received += n;
-}
-
-static void on_close(sp_stream_t *stream) {
-  client_t *client = sp_stream_data(stream);
-  client->stream = NULL;
-}
-
-static uint8_t session[16384];
-static size_t session_size;
-
-static void on_session(sp_stream_t *stream, const void *bytes, size_t n) {
-  (void)stream;
-  assert_in_range(n, 1, sizeof session);
-  memcpy(session, bytes, n);
-  session_size = n;
-}
-
-/* A client that is secure; with what is in `session`. */
 static void client_open(client_t *client, site_t *site, const char *name, sp_protocol_t version) {
-  static const sp_stream_events_t events = {
-      .data = on_data, .close = on_close, .session = on_session};
-  sp_error_t why;
-  *client = (client_t){.status = 1};
-  beginning = client;
-  assert_int_equal(
-      sp_connect(&client->stream, &site->scene.stage.uv, on_secure, &why,
-                 SP_OPTIONS(.host = "127.0.0.1", .port = site->port, .server_name = name,
-                            .check_name = SP_NO, .max_version = version, .session_cache = SP_NO,
-                            .session = session, .session_size = session_size,
-                            .ca = SP_LIST(pki_default()->root->cert_pem))),
-      0);
-  sp_stream_on(client->stream, &events, client);
-  STAGE_UNTIL(&site->scene.stage, client->status <= 0);
-  assert_int_equal(client->status, 0);
-}
-
-static void client_talk(client_t *client, site_t *site) {
-  size_t before = client->received;
-  sp_stream_send(client->stream, "again", 5);
-  STAGE_UNTIL(&site->scene.stage, client->received == before + 5);
-}
-
-static void client_end(client_t *client, site_t *site) {
-  sp_stream_end(client->stream);
-  STAGE_UNTIL(&site->scene.stage, !client->stream);
+  visitor_open(&client->visitor, site, see,
+               SP_OPTIONS(.server_name = name, .max_version = version));
+  assert_int_equal(client->visitor.status, 0);
+  assert_int_equal(site->status, 0);
 }
 
 /* Whose certificate a new client is shown. */
 static const char *shown(site_t *site, const char *name) {
   static client_t client;
-  session_size = 0;
+  site->session_size = 0;
   client_open(&client, site, name, SP_TLS1_3);
-  client_end(&client, site);
+  visitor_end(&client.visitor);
   return client.shown;
 }
 
@@ -154,18 +63,18 @@ static void new_connections_see_the_new_certificate(void **state) {
     client_t old, new;
     site_open(&site);
     assert_int_equal(sp_server_follow(site.server, NULL, site.scene.watch), 0);
-    session_size = 0;
+    site.session_size = 0;
     client_open(&old, &site, "any.example", (sp_protocol_t)version);
     assert_string_equal(old.shown, "A");
     put(b, by_rename);
     expect_change(&site.scene, "B");
-    client_talk(&old, &site);
-    session_size = 0;
+    visitor_talk(&old.visitor);
+    site.session_size = 0;
     client_open(&new, &site, "any.example", (sp_protocol_t)version);
     assert_string_equal(new.shown, "B");
-    client_talk(&old, &site);
-    client_end(&old, &site);
-    client_end(&new, &site);
+    visitor_talk(&old.visitor);
+    visitor_end(&old.visitor);
+    visitor_end(&new.visitor);
     site_close(&site);
   }
 }
@@ -177,20 +86,20 @@ static void a_ticket_from_before_resumes(void **state) {
     client_t client;
     site_open(&site);
     assert_int_equal(sp_server_follow(site.server, NULL, site.scene.watch), 0);
-    session_size = 0;
+    site.session_size = 0;
     client_open(&client, &site, "any.example", (sp_protocol_t)version);
-    client_talk(&client, &site); /* the ticket is there before the answer */
-    client_end(&client, &site);
-    assert_false(client.is_resumed);
+    visitor_talk(&client.visitor); /* the ticket is there before the answer */
+    visitor_end(&client.visitor);
+    assert_false(client.visitor.is_resumed);
     for (int i = 0; i < 3; i++) {
       put(i % 2 ? a : b, by_rename);
       expect_change(&site.scene, i % 2 ? "A" : "B");
       client_open(&client, &site, "any.example", (sp_protocol_t)version);
-      assert_true(client.is_resumed);
-      client_talk(&client, &site);
-      client_end(&client, &site);
+      assert_true(client.visitor.is_resumed);
+      visitor_talk(&client.visitor);
+      visitor_end(&client.visitor);
     }
-    assert_int_equal(site.resumed, 3);
+    assert_int_equal(site.resumptions, 3);
     site_close(&site);
   }
 }
@@ -260,12 +169,7 @@ static void a_server_needs_a_certificate(void **state) {
 /* -- openssl s_client -------------------------------------------------------------------------- */
 
 static child_t *s_client(site_t *site, const char *version, const char *flag, const char *file) {
-  char address[32];
-  (void)snprintf(address, sizeof address, "127.0.0.1:%d", site->port);
-  child_t *child =
-      child_start(&site->scene.stage.uv, CHILD_ARGS("openssl", "s_client", "-connect", address,
-                                                    version, "-no_ign_eof", flag, file));
-  assert_non_null(child);
+  child_t *child = site_s_client(site, CHILD_ARGS(version, flag, file));
   assert_true(child_wait_for(child, "Verify return code"));
   return child;
 }
@@ -274,12 +178,6 @@ static child_t *s_client(site_t *site, const char *version, const char *flag, co
 static void s_client_talk(child_t *child, const char *line) {
   child_tell(child, line, strlen(line));
   assert_true(child_wait_for(child, line));
-}
-
-static void s_client_end(child_t *child) {
-  child_tell_end(child);
-  (void)child_wait(child);
-  child_free(child);
 }
 
 static void s_client_before_and_after(void **state) {
@@ -301,13 +199,13 @@ static void s_client_before_and_after(void **state) {
     s_client_talk(live, "after\n");
     child_t *fresh = s_client(&site, versions[i], "-servername", "any.example");
     assert_true(child_said(fresh, "CN = B") || child_said(fresh, "CN=B"));
-    s_client_end(fresh);
-    s_client_end(live);
-    assert_int_equal(site.resumed, 0);
+    site_s_client_end(fresh);
+    site_s_client_end(live);
+    assert_int_equal(site.resumptions, 0);
     child_t *again = s_client(&site, versions[i], "-sess_in", file);
     assert_true(child_said(again, "Reused, "));
-    s_client_end(again);
-    assert_int_equal(site.resumed, 1);
+    site_s_client_end(again);
+    assert_int_equal(site.resumptions, 1);
     site_close(&site);
   }
 }
