@@ -16,26 +16,6 @@
 #include "support/program.h"
 #include "support/signing.h"
 
-#define NEED(program)                                                                              \
-  do {                                                                                             \
-    if (!child_exists(program)) {                                                                  \
-      print_message("%s is not here\n", program);                                                  \
-      skip();                                                                                      \
-    }                                                                                              \
-  } while (0)
-
-static const struct {
-  const char *flag, *priority;
-  sp_protocol_t version;
-} versions[] = {{"-tls1_2", "NORMAL:-VERS-ALL:+VERS-TLS1.2", SP_TLS1_2},
-                {"-tls1_3", "NORMAL:-VERS-ALL:+VERS-TLS1.3", SP_TLS1_3}};
-#define EACH_VERSION(v) for (size_t v = 0; v < sizeof versions / sizeof *versions; v++)
-
-static const char *root_file(void) {
-  static const char *file;
-  return file ? file : (file = pki_file(pki_default()->root->cert_pem));
-}
-
 /* -- a key that is elsewhere ------------------------------------------------------------------- */
 
 /* What waits to be signed, and by which key; one at a time. */
@@ -126,48 +106,49 @@ static void serve_with(size_t k, const char *const *args, size_t port_at) {
 
 static void clients_of_a_key_elsewhere(void **state) {
   (void)state;
-  NEED("openssl");
-  EACH_VERSION(v)
+  PROGRAM_NEEDED("openssl");
+  EACH_PROGRAM_VERSION(v)
   EACH_KEY(k)
   serve_with(k,
-             CHILD_ARGS("openssl", "s_client", "-connect", "", versions[v].flag, "-CAfile",
-                        root_file(), "-verify_return_error", "-verify_hostname", "localhost"),
+             CHILD_ARGS("openssl", "s_client", "-connect", "", program_versions[v].flag, "-CAfile",
+                        program_root(), "-verify_return_error", "-verify_hostname", "localhost"),
              3);
 }
 
 static void gnutls_cli_of_a_key_elsewhere(void **state) {
   (void)state;
-  NEED("gnutls-cli");
-  EACH_VERSION(v)
+  PROGRAM_NEEDED("gnutls-cli");
+  EACH_PROGRAM_VERSION(v)
   EACH_KEY(k)
   serve_with(k,
-             CHILD_ARGS("gnutls-cli", "--port", "", "--priority", versions[v].priority,
-                        "--x509cafile", root_file(), "--verify-hostname", "localhost", "127.0.0.1"),
+             CHILD_ARGS("gnutls-cli", "--port", "", "--priority", program_versions[v].priority,
+                        "--x509cafile", program_root(), "--verify-hostname", "localhost",
+                        "127.0.0.1"),
              2);
 }
 
 /* Our certificate as a client's, whose key is elsewhere. */
 static void s_server_asks_who_has_a_key_elsewhere(void **state) {
   (void)state;
-  NEED("openssl");
+  PROGRAM_NEEDED("openssl");
   const pki_t *server = pki_default()->server;
-  EACH_VERSION(v)
+  EACH_PROGRAM_VERSION(v)
   EACH_KEY(k) {
     const pki_t *pki = key_of(k);
     const char *root[] = {pki_default()->root->cert_pem, NULL};
     program_t *p = program_that_signs(pki);
-    p->child = child_start(&p->f->loop,
-                           CHILD_ARGS("openssl", "s_server", "-accept", "127.0.0.1:0", "-key",
-                                      pki_file(server->key_pem), "-cert",
-                                      pki_file(server->cert_pem), "-CAfile", root_file(), "-Verify",
-                                      "3", "-verify_return_error", "-rev", versions[v].flag));
+    p->child = child_start(
+        &p->f->loop, CHILD_ARGS("openssl", "s_server", "-accept", "127.0.0.1:0", "-key",
+                                pki_file(server->key_pem), "-cert", pki_file(server->cert_pem),
+                                "-CAfile", program_root(), "-Verify", "3", "-verify_return_error",
+                                "-rev", program_versions[v].flag));
     int port = program_port(p);
     if (!port)
       fail_msg("%s", child_err(p->child));
-    talker_t *talker =
-        program_connect(p, SP_OPTIONS(.host = "127.0.0.1", .port = port, .ca = root,
-                                      .server_name = "localhost", .cert = pki->cert_pem,
-                                      .max_version = versions[v].version, .hooks.sign = on_sign));
+    talker_t *talker = program_connect(
+        p, SP_OPTIONS(.host = "127.0.0.1", .port = port, .ca = root, .server_name = "localhost",
+                      .cert = pki->cert_pem, .max_version = program_versions[v].version,
+                      .hooks.sign = on_sign));
     sp_stream_send(talker->actor->stream, "olleh\n", 6);
     if (!talker_wait(talker, p->child, 6))
       fail_msg("%s: %s", kinds[k], child_err(p->child));
@@ -183,7 +164,7 @@ static void s_server_asks_who_has_a_key_elsewhere(void **state) {
 
 static void s_client_gets_the_parameters(void **state) {
   (void)state;
-  NEED("openssl");
+  PROGRAM_NEEDED("openssl");
   static const struct {
     const char *parameters, *words;
   } given[] = {{"auto", "Server Temp Key: DH, "}, {NULL, "handshake failure"}};
@@ -229,9 +210,9 @@ static char *read_file(const char *path) {
 
 static void s_client_logs_the_same_secrets(void **state) {
   (void)state;
-  NEED("openssl");
+  PROGRAM_NEEDED("openssl");
   const pki_t *pki = pki_default()->server;
-  EACH_VERSION(v) {
+  EACH_PROGRAM_VERSION(v) {
     char address[32], path[400];
     program_t *p = program_new();
     (void)snprintf(path, sizeof path, "%s", pki_file(""));
@@ -240,7 +221,7 @@ static void s_client_logs_the_same_secrets(void **state) {
         p, SP_OPTIONS(.key = pki->key_pem, .cert = pki->cert_pem, .hooks.keylog = on_keylog));
     (void)snprintf(address, sizeof address, "127.0.0.1:%d", p->f->port);
     p->child = child_start(&p->f->loop, CHILD_ARGS("openssl", "s_client", "-connect", address,
-                                                   versions[v].flag, "-keylogfile", path));
+                                                   program_versions[v].flag, "-keylogfile", path));
     child_tell(p->child, "ping\n", 5);
     assert_true(child_wait_for(p->child, "ping\n"));
     child_tell_end(p->child);

@@ -16,26 +16,6 @@
 #include "support/program.h"
 #include "support/staple.h"
 
-#define NEED(program)                                                                              \
-  do {                                                                                             \
-    if (!child_exists(program)) {                                                                  \
-      print_message("%s is not here\n", program);                                                  \
-      skip();                                                                                      \
-    }                                                                                              \
-  } while (0)
-
-static const struct {
-  const char *flag, *priority;
-  sp_protocol_t version;
-} versions[] = {{"-tls1_2", "NORMAL:-VERS-ALL:+VERS-TLS1.2", SP_TLS1_2},
-                {"-tls1_3", "NORMAL:-VERS-ALL:+VERS-TLS1.3", SP_TLS1_3}};
-#define EACH_VERSION(v) for (size_t v = 0; v < sizeof versions / sizeof *versions; v++)
-
-static const char *root_file(void) {
-  static const char *file;
-  return file ? file : (file = pki_file(pki_default()->root->cert_pem));
-}
-
 static const char *shown_with_root(const pki_t *pki) {
   return pki_join(PKI_LIST(pki->cert_pem, pki_default()->root->cert_pem));
 }
@@ -67,9 +47,9 @@ static const char *make_index(const pki_t *pki, bool revoked) {
 static const char *make_response(const pki_t *pki, bool revoked) {
   const pki_t *delegate = staple_delegate(pki_default()->root);
   const char *request = pki_file(""), *response = pki_file("");
-  run(CHILD_ARGS("openssl", "ocsp", "-issuer", root_file(), "-cert", pki_file(pki->cert_pem),
+  run(CHILD_ARGS("openssl", "ocsp", "-issuer", program_root(), "-cert", pki_file(pki->cert_pem),
                  "-reqout", request));
-  run(CHILD_ARGS("openssl", "ocsp", "-index", make_index(pki, revoked), "-CA", root_file(),
+  run(CHILD_ARGS("openssl", "ocsp", "-index", make_index(pki, revoked), "-CA", program_root(),
                  "-rsigner", pki_file(delegate->cert_pem), "-rkey", pki_file(delegate->key_pem),
                  "-reqin", request, "-respout", response, "-ndays", "1"));
   return response;
@@ -77,7 +57,7 @@ static const char *make_response(const pki_t *pki, bool revoked) {
 
 static void responses_of_openssl_ocsp(void **state) {
   (void)state;
-  NEED("openssl");
+  PROGRAM_NEEDED("openssl");
   const pki_t *pki = pki_default()->server;
   const char *good = make_response(pki, false), *revoked = make_response(pki, true);
   sp_context_release(context_made(SP_OPTIONS(.key = pki->key_pem, .cert = shown_with_root(pki),
@@ -91,17 +71,17 @@ static void responses_of_openssl_ocsp(void **state) {
 
 static void s_client_reads_ours(void **state) {
   (void)state;
-  NEED("openssl");
+  PROGRAM_NEEDED("openssl");
   const pki_t *pki = pki_default()->server;
   const char *file = make_response(pki, false);
-  EACH_VERSION(v) {
+  EACH_PROGRAM_VERSION(v) {
     program_t *p = program_new();
     char address[32];
     program_serve(p, SP_OPTIONS(.key = pki->key_pem, .cert = shown_with_root(pki),
                                 .staple_files = SP_LIST(file)));
     (void)snprintf(address, sizeof address, "127.0.0.1:%d", p->f->port);
     p->child = child_start(&p->f->loop, CHILD_ARGS("openssl", "s_client", "-connect", address,
-                                                   "-status", versions[v].flag));
+                                                   "-status", program_versions[v].flag));
     assert_true(child_wait_for(p->child, "OCSP Response Status: successful"));
     assert_true(child_wait_for(p->child, "Cert Status: good"));
     child_tell_end(p->child);
@@ -129,7 +109,7 @@ static void wait_secure(talker_t *talker) {
 /* What our client makes of a server's response, when it may and when it must be good. */
 static void judge(program_t *p, size_t v, sp_choice_t require, sp_staple_status_t status) {
   bool fine = require != SP_YES || status == SP_STAPLE_GOOD;
-  talker_t *talker = call(p, versions[v].version, require);
+  talker_t *talker = call(p, program_versions[v].version, require);
   wait_secure(talker);
   assert_int_equal(talker->actor->statuses[ON_SECURE], fine ? 0 : SP_EUNAUTHORIZED);
   if (fine) {
@@ -144,18 +124,18 @@ static void judge(program_t *p, size_t v, sp_choice_t require, sp_staple_status_
 
 static void ours_reads_s_server(void **state) {
   (void)state;
-  NEED("openssl");
+  PROGRAM_NEEDED("openssl");
   const pki_t *pki = pki_default()->server;
   const char *cert = pki_file(pki->cert_pem), *key = pki_file(pki->key_pem);
   const char *files[] = {make_response(pki, false), make_response(pki, true), NULL};
   const sp_staple_status_t statuses[] = {SP_STAPLE_GOOD, SP_STAPLE_REVOKED, SP_STAPLE_NONE};
   for (size_t i = 0; i < 3; i++)
     for (sp_choice_t require = SP_DEFAULT; require <= SP_YES; require++)
-      EACH_VERSION(v) {
+      EACH_PROGRAM_VERSION(v) {
         program_t *p = program_new();
         p->child = child_start(&p->f->loop,
                                CHILD_ARGS("openssl", "s_server", "-accept", "127.0.0.1:0", "-cert",
-                                          cert, "-key", key, "-rev", versions[v].flag,
+                                          cert, "-key", key, "-rev", program_versions[v].flag,
                                           files[i] ? "-status_file" : NULL, files[i]));
         judge(p, v, require, statuses[i]);
       }
@@ -175,9 +155,9 @@ static void check_cli(size_t v, const pki_t *pki, staple_t *staple, const char *
                               .hooks_data = staple));
   (void)snprintf(port, sizeof port, "%d", p->f->port);
   p->child =
-      child_start(&p->f->loop, CHILD_ARGS("gnutls-cli", "-p", port, "--x509cafile", root_file(),
+      child_start(&p->f->loop, CHILD_ARGS("gnutls-cli", "-p", port, "--x509cafile", program_root(),
                                           "--sni-hostname=localhost", "--verify-hostname=localhost",
-                                          "--priority", versions[v].priority, "127.0.0.1"));
+                                          "--priority", program_versions[v].priority, "127.0.0.1"));
   if (!child_wait_for(p->child, words))
     fail_msg("gnutls-cli: %s %s", child_out(p->child, NULL), child_err(p->child));
   child_tell_end(p->child);
@@ -189,13 +169,13 @@ static void check_cli(size_t v, const pki_t *pki, staple_t *staple, const char *
 /* It asks by itself, and refuses what is revoked, or missing where the certificate demands it. */
 static void gnutls_cli_reads_ours(void **state) {
   (void)state;
-  NEED("gnutls-cli");
+  PROGRAM_NEEDED("gnutls-cli");
   const pki_set_t *s = pki_default();
   const pki_t *strict = PKI_MAKE(s->root, .cn = "strict", .dns = PKI_LIST("localhost"),
                                  .extra = PKI_LIST("tlsfeature=status_request"));
   staple_t good = STAPLE(0), revoked = STAPLE(.verdict = V_OCSP_CERTSTATUS_REVOKED);
   staple_t none = {.n = 0}, strictly = STAPLE(.about = strict);
-  EACH_VERSION(v) {
+  EACH_PROGRAM_VERSION(v) {
     check_cli(v, s->server, &good, "OCSP status request", true);
     check_cli(v, strict, &strictly, "OCSP status request", true);
     check_cli(v, s->server, &revoked, "The certificate chain is revoked", false);
@@ -205,7 +185,7 @@ static void gnutls_cli_reads_ours(void **state) {
 
 static void ours_reads_gnutls_serv(void **state) {
   (void)state;
-  NEED("gnutls-serv");
+  PROGRAM_NEEDED("gnutls-serv");
   const pki_t *pki = pki_default()->server;
   const char *cert = pki_file(shown_with_root(pki)), *key = pki_file(pki->key_pem);
   const char *file = staple_file(STAPLE(0));
@@ -213,12 +193,12 @@ static void ours_reads_gnutls_serv(void **state) {
   (void)snprintf(option, sizeof option, "--ocsp-response=%s", file);
   for (sp_choice_t require = SP_DEFAULT; require <= SP_YES; require++)
     for (int given = 0; given < 2; given++)
-      EACH_VERSION(v) {
+      EACH_PROGRAM_VERSION(v) {
         program_t *p = program_new();
         p->child = child_start(&p->f->loop,
                                CHILD_ARGS("gnutls-serv", "-p", "0", "--echo", "--x509certfile",
                                           cert, "--x509keyfile", key, "--priority",
-                                          versions[v].priority, given ? option : NULL));
+                                          program_versions[v].priority, given ? option : NULL));
         judge(p, v, require, given ? SP_STAPLE_GOOD : SP_STAPLE_NONE);
       }
 }

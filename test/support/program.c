@@ -11,6 +11,15 @@
 
 #include <cmocka.h>
 
+const program_version_t program_versions[2] = {
+    {"-tls1_2", "NORMAL:-VERS-ALL:+VERS-TLS1.2", SP_TLS1_2},
+    {"-tls1_3", "NORMAL:-VERS-ALL:+VERS-TLS1.3", SP_TLS1_3}};
+
+const char *program_root(void) {
+  static const char *file;
+  return file ? file : (file = pki_file(pki_default()->root->cert_pem));
+}
+
 const uint8_t *program_bytes(int kind, size_t n) {
   static uint8_t bytes[2][PROGRAM_BYTES];
   uint64_t x = 88172645463325252ull + (unsigned)kind;

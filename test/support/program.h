@@ -11,6 +11,25 @@
 
 #define PROGRAM_BYTES (1u << 20)
 
+/* At the head of a test: without the program it is skipped. */
+#define PROGRAM_NEEDED(program)                                                                    \
+  do {                                                                                             \
+    if (!child_exists(program)) {                                                                  \
+      print_message("%s is not here\n", program);                                                  \
+      skip();                                                                                      \
+    }                                                                                              \
+  } while (0)
+
+/* How OpenSSL's programs and GnuTLS's are told which version of TLS to speak. */
+typedef struct program_version {
+  const char *flag, *priority;
+  sp_protocol_t version;
+} program_version_t;
+extern const program_version_t program_versions[2];
+#define EACH_PROGRAM_VERSION(v) for (size_t v = 0; v < 2; v++)
+
+const char *program_root(void); /* the file of the default root's certificate */
+
 /* n bytes (at most PROGRAM_BYTES) that hold neither letters, which such programs take for commands,
  * nor NUL; lines of up to 1,000 bytes. Two kinds that differ. */
 const uint8_t *program_bytes(int kind, size_t n);
