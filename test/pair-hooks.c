@@ -119,8 +119,12 @@ static void give_answer(sp_pair_t *pair, int which) {
 /* -- a pair of one's own ----------------------------------------------------------------------- */
 
 static sp_context_t *client_context, *server_context, *other_context;
+static const char *kind_of_key; /* of the contexts, and their version */
+static sp_protocol_t version_of_all;
 
 static void make_contexts(const char *key, sp_protocol_t version) {
+  kind_of_key = key;
+  version_of_all = version;
   key_pair =
       PKI_MAKE(pki_default()->root, .cn = "localhost", .dns = PKI_LIST("localhost"), .key = key);
   server_context =
@@ -200,41 +204,45 @@ static void expect_secure(two_t *two) {
   assert_string_equal(sp_pair_server_name(two->server), "localhost");
 }
 
-static const char *const keys[] = {"ec", "rsa"};
-#define EACH_KEY_AND_VERSION(key, version)                                                         \
-  (int key = 0; key < 2; key++) for (sp_protocol_t version = SP_TLS1_2; version <= SP_TLS1_3;      \
-                                     version = (sp_protocol_t)(version + 1))
-
-/* Every subset of the hooks waits, one after the other. */
-static void every_subset_waits(void **state) {
-  (void)state;
-  for
-    EACH_KEY_AND_VERSION(key, version) {
+/* A test that is played with each kind of key and each version. */
+static void play_with_each(void **play) {
+  static const char *const keys[] = {"ec", "rsa"};
+  for (int key = 0; key < 2; key++)
+    for (sp_protocol_t version = SP_TLS1_2; version <= SP_TLS1_3;
+         version = (sp_protocol_t)(version + 1)) {
       make_contexts(keys[key], version);
-      for (int pending = 0; pending <= ALL; pending++) {
-        two_t two;
-        reset(pending);
-        make_two(&two);
-        int order = 0;
-        run(&two);
-        while (sp_pair_state(two.server) & SP_PAIR_WAITING) {
-          assert_true(now.waits > order && pending & now.waits);
-          order = now.waits;
-          assert_false(sp_pair_state(two.server) & SP_PAIR_WANTS_ENCRYPTED);
-          assert_int_equal(sp_pair_encrypted_in(two.server, NULL, 0), 0); /* changes nothing */
-          assert_int_equal(now.asked[order], 1);
-          give_answer(two.server, order);
-          assert_int_equal(sp_pair_resume(two.server, 0), 0);
-          run(&two);
-        }
-        expect_secure(&two);
-        for (int bit = 1; bit < ALL; bit *= 2)
-          assert_int_equal(now.asked[bit], 1);
-        assert_int_equal(sp_pair_resume(two.server, 0), SP_EOPTION);
-        free_two(&two);
-      }
+      ((void (*)(void)) * play)();
       free_contexts();
     }
+}
+
+#define WITH_EACH(play)                                                                            \
+  { #play, play_with_each, NULL, NULL, (void *)(play) }
+
+/* Every subset of the hooks waits, one after the other. */
+static void every_subset_waits(void) {
+  for (int pending = 0; pending <= ALL; pending++) {
+    two_t two;
+    reset(pending);
+    make_two(&two);
+    int order = 0;
+    run(&two);
+    while (sp_pair_state(two.server) & SP_PAIR_WAITING) {
+      assert_true(now.waits > order && pending & now.waits);
+      order = now.waits;
+      assert_false(sp_pair_state(two.server) & SP_PAIR_WANTS_ENCRYPTED);
+      assert_int_equal(sp_pair_encrypted_in(two.server, NULL, 0), 0); /* changes nothing */
+      assert_int_equal(now.asked[order], 1);
+      give_answer(two.server, order);
+      assert_int_equal(sp_pair_resume(two.server, 0), 0);
+      run(&two);
+    }
+    expect_secure(&two);
+    for (int bit = 1; bit < ALL; bit *= 2)
+      assert_int_equal(now.asked[bit], 1);
+    assert_int_equal(sp_pair_resume(two.server, 0), SP_EOPTION);
+    free_two(&two);
+  }
 }
 
 /* A refusal, at once or later, with the alert of one's choice: the client hears exactly that. */
@@ -263,38 +271,26 @@ static void refused(int which, bool later, int alert) {
   free_two(&two);
 }
 
-static void refusals(void **state) {
-  (void)state;
-  for
-    EACH_KEY_AND_VERSION(key, version) {
-      make_contexts(keys[key], version);
-      for (int which = 1; which < ALL; which *= 2)
-        for (int later = 0; later < 2; later++) {
-          refused(which, later, -1);
-          refused(which, later, 49); /* access_denied */
-        }
-      free_contexts();
+static void refusals(void) {
+  for (int which = 1; which < ALL; which *= 2)
+    for (int later = 0; later < 2; later++) {
+      refused(which, later, -1);
+      refused(which, later, 49); /* access_denied */
     }
 }
 
 /* Released while it waits, in every hook: nothing is left behind (LSan), also not a paused job. */
-static void released_while_waiting(void **state) {
-  (void)state;
-  for
-    EACH_KEY_AND_VERSION(key, version) {
-      make_contexts(keys[key], version);
-      for (int which = 1; which < ALL; which *= 2) {
-        two_t two;
-        reset(which);
-        make_two(&two);
-        run(&two);
-        assert_true(sp_pair_state(two.server) & SP_PAIR_WAITING);
-        assert_int_equal(now.asked[which], 1);
-        free_two(&two);
-        assert_int_equal(now.asked[which], 1);
-      }
-      free_contexts();
-    }
+static void released_while_waiting(void) {
+  for (int which = 1; which < ALL; which *= 2) {
+    two_t two;
+    reset(which);
+    make_two(&two);
+    run(&two);
+    assert_true(sp_pair_state(two.server) & SP_PAIR_WAITING);
+    assert_int_equal(now.asked[which], 1);
+    free_two(&two);
+    assert_int_equal(now.asked[which], 1);
+  }
 }
 
 static void on_keylog(sp_pair_t *pair, const char *line, void *data) {
@@ -305,89 +301,71 @@ static void on_keylog(sp_pair_t *pair, const char *line, void *data) {
 static void on_trace(sp_pair_t *pair, const char *line, void *data) { on_keylog(pair, line, data); }
 
 /* A pair that a hook releases: no other hook is called for it, whatever the hook answers. */
-static void released_in_a_hook(void **state) {
-  (void)state;
-  for
-    EACH_KEY_AND_VERSION(key, version) {
-      make_contexts(keys[key], version);
-      sp_hooks_t more = hooks;
-      more.keylog = on_keylog;
-      more.trace = on_trace;
-      sp_context_release(server_context);
-      server_context = context_made(SP_OPTIONS(.cert = key_pair->cert_pem, .hooks = more,
-                                               .min_version = version, .max_version = version));
-      for (int which = 1; which < ALL; which *= 2)
-        for (int pending = 0; pending < 2; pending++) {
-          two_t two;
-          const void *bytes;
-          reset(pending ? which : 0);
-          now.release = which;
-          make_two(&two);
-          size_t n = sp_pair_encrypted_out(two.client, &bytes);
-          (void)sp_pair_encrypted_in(two.server, bytes, n);
-          for (int bit = 1; bit < ALL; bit *= 2)
-            assert_int_equal(now.asked[bit], bit <= which);
-          assert_int_equal(now.lines, 0);
-          two.server = NULL;
-          free_two(&two);
-        }
-      free_contexts();
+static void released_in_a_hook(void) {
+  sp_hooks_t more = hooks;
+  more.keylog = on_keylog;
+  more.trace = on_trace;
+  sp_context_release(server_context);
+  server_context =
+      context_made(SP_OPTIONS(.cert = key_pair->cert_pem, .hooks = more,
+                              .min_version = version_of_all, .max_version = version_of_all));
+  for (int which = 1; which < ALL; which *= 2)
+    for (int pending = 0; pending < 2; pending++) {
+      two_t two;
+      const void *bytes;
+      reset(pending ? which : 0);
+      now.release = which;
+      make_two(&two);
+      size_t n = sp_pair_encrypted_out(two.client, &bytes);
+      (void)sp_pair_encrypted_in(two.server, bytes, n);
+      for (int bit = 1; bit < ALL; bit *= 2)
+        assert_int_equal(now.asked[bit], bit <= which);
+      assert_int_equal(now.lines, 0);
+      two.server = NULL;
+      free_two(&two);
     }
 }
 
 /* Resumed without a signature, with a wrong one, and with one too many. */
-static void bad_signatures(void **state) {
-  (void)state;
-  for
-    EACH_KEY_AND_VERSION(key, version) {
-      make_contexts(keys[key], version);
-      for (int how = 0; how < 3; how++) {
-        two_t two;
-        uint8_t junk[1024] = {0x30, 6, 2, 1, 1, 2, 1, 1};
-        reset(SIGN);
-        make_two(&two);
-        run(&two);
-        assert_int_equal(now.waits, SIGN);
-        if (how)
-          assert_int_equal(sp_pair_sign_with(two.server, junk, how == 1 ? 8 : sizeof junk), 0);
-        int status = sp_pair_resume(two.server, 0);
-        run(&two);
-        assert_true(how == 1 || status < 0);
-        assert_true(sp_pair_state(two.client) & SP_PAIR_FAILED);
-        assert_false(sp_pair_state(two.server) & SP_PAIR_SECURE);
-        free_two(&two);
-      }
-      free_contexts();
-    }
+static void bad_signatures(void) {
+  for (int how = 0; how < 3; how++) {
+    two_t two;
+    uint8_t junk[1024] = {0x30, 6, 2, 1, 1, 2, 1, 1};
+    reset(SIGN);
+    make_two(&two);
+    run(&two);
+    assert_int_equal(now.waits, SIGN);
+    if (how)
+      assert_int_equal(sp_pair_sign_with(two.server, junk, how == 1 ? 8 : sizeof junk), 0);
+    int status = sp_pair_resume(two.server, 0);
+    run(&two);
+    assert_true(how == 1 || status < 0);
+    assert_true(sp_pair_state(two.client) & SP_PAIR_FAILED);
+    assert_false(sp_pair_state(two.server) & SP_PAIR_SECURE);
+    free_two(&two);
+  }
 }
 
 /* Between SP_PENDING and the resumption a context may be chosen, in the first three hooks. */
-static void another_context_later(void **state) {
-  (void)state;
-  for
-    EACH_KEY_AND_VERSION(key, version) {
-      make_contexts(keys[key], version);
-      for (int which = HELLO; which < SIGN; which *= 2) {
-        two_t two;
-        reset(which);
-        make_two(&two);
-        run(&two);
-        assert_int_equal(now.waits, which);
-        assert_int_equal(sp_pair_use_context(two.server, other_context), 0);
-        give_answer(two.server, which);
-        assert_int_equal(sp_pair_resume(two.server, 0), 0);
-        run(&two);
-        expect_secure(&two);
-        assert_int_equal(now.asked[SIGN], 0); /* the other's key is at hand */
-        assert_ptr_equal(sp_pair_context(two.server), other_context);
-        assert_int_equal(sp_pair_use_context(two.server, server_context),
-                         SP_EOPTION); /* too late */
-        assert_int_equal(sp_pair_use_protocol(two.server, "a", 1), SP_EOPTION);
-        assert_int_equal(sp_pair_sign_with(two.server, "a", 1), SP_EOPTION);
-        free_two(&two);
-      }
-      free_contexts();
-    }
+static void another_context_later(void) {
+  for (int which = HELLO; which < SIGN; which *= 2) {
+    two_t two;
+    reset(which);
+    make_two(&two);
+    run(&two);
+    assert_int_equal(now.waits, which);
+    assert_int_equal(sp_pair_use_context(two.server, other_context), 0);
+    give_answer(two.server, which);
+    assert_int_equal(sp_pair_resume(two.server, 0), 0);
+    run(&two);
+    expect_secure(&two);
+    assert_int_equal(now.asked[SIGN], 0); /* the other's key is at hand */
+    assert_ptr_equal(sp_pair_context(two.server), other_context);
+    assert_int_equal(sp_pair_use_context(two.server, server_context), SP_EOPTION); /* too late */
+    assert_int_equal(sp_pair_use_protocol(two.server, "a", 1), SP_EOPTION);
+    assert_int_equal(sp_pair_sign_with(two.server, "a", 1), SP_EOPTION);
+    free_two(&two);
+  }
 }
 
 /* -- under a stream ---------------------------------------------------------------------------- */
@@ -447,102 +425,70 @@ static void unstage(fixture_t *f) {
   fixture_free(f);
 }
 
-static void resumed_from_a_timer(void **state) {
-  (void)state;
-  for
-    EACH_KEY_AND_VERSION(key, version) {
-      make_contexts(keys[key], version);
-      for (int pending = 1; pending <= ALL; pending++) {
-        fixture_t *f = stage(pending);
-        actor_t *client = meet(f);
-        fixture_run(f);
-        assert_string_equal(client->log, "secure data close");
-        assert_string_equal(fixture_served(f, 0)->log, "secure data end close");
-        assert_int_equal(fixture_served(f, 0)->received, 10);
-        unstage(f);
-      }
-      free_contexts();
-    }
+static void resumed_from_a_timer(void) {
+  for (int pending = 1; pending <= ALL; pending++) {
+    fixture_t *f = stage(pending);
+    actor_t *client = meet(f);
+    fixture_run(f);
+    assert_string_equal(client->log, "secure data close");
+    assert_string_equal(fixture_served(f, 0)->log, "secure data end close");
+    assert_int_equal(fixture_served(f, 0)->received, 10);
+    unstage(f);
+  }
 }
 
-static void refused_from_a_timer(void **state) {
-  (void)state;
-  for
-    EACH_KEY_AND_VERSION(key, version) {
-      make_contexts(keys[key], version);
-      for (int which = 1; which < ALL; which *= 2) {
-        fixture_t *f = stage(which);
-        now.refuse_later = true;
-        actor_t *client = meet(f);
-        fixture_run(f);
-        assert_string_equal(client->log, "secure(SP_EALERT) close");
-        assert_string_equal(fixture_served(f, 0)->log, "secure(SP_EREFUSED) close");
-        unstage(f);
-      }
-      free_contexts();
-    }
+typedef void (*check_t)(const actor_t *client, const actor_t *server);
+
+/* Each hook waits alone, and what is then done is wished by `how`. */
+static void one_waits(bool *how, check_t check) {
+  for (int which = 1; which < ALL; which *= 2) {
+    fixture_t *f = stage(which);
+    *how = true;
+    const actor_t *client = meet(f);
+    fixture_run(f);
+    check(client, fixture_served(f, 0));
+    unstage(f);
+  }
 }
 
-static void destroyed_while_waiting(void **state) {
-  (void)state;
-  for
-    EACH_KEY_AND_VERSION(key, version) {
-      make_contexts(keys[key], version);
-      for (int which = 1; which < ALL; which *= 2) {
-        fixture_t *f = stage(which);
-        now.destroy = true;
-        actor_t *client = meet(f);
-        fixture_run(f);
-        assert_int_equal(client->counts[ON_CLOSE], 1);
-        assert_true(client->statuses[ON_SECURE] < 0);
-        assert_string_equal(fixture_served(f, 0)->log, "secure(ECANCELED) close");
-        unstage(f);
-      }
-      free_contexts();
-    }
+static void check_refused(const actor_t *client, const actor_t *server) {
+  assert_string_equal(client->log, "secure(SP_EALERT) close");
+  assert_string_equal(server->log, "secure(SP_EREFUSED) close");
 }
+
+static void refused_from_a_timer(void) { one_waits(&now.refuse_later, check_refused); }
+
+static void check_destroyed(const actor_t *client, const actor_t *server) {
+  assert_int_equal(client->counts[ON_CLOSE], 1);
+  assert_string_equal(server->log, "secure(ECANCELED) close");
+}
+
+static void check_unheard(const actor_t *client, const actor_t *server) {
+  check_destroyed(client, server);
+  assert_true(client->statuses[ON_SECURE] < 0);
+}
+
+static void destroyed_while_waiting(void) { one_waits(&now.destroy, check_unheard); }
 
 /* Answered, but gone before it went on: nothing is left behind (LSan), also not a paused job. */
-static void destroyed_when_answered(void **state) {
-  (void)state;
-  for
-    EACH_KEY_AND_VERSION(key, version) {
-      make_contexts(keys[key], version);
-      for (int which = 1; which < ALL; which *= 2) {
-        fixture_t *f = stage(which);
-        now.then_destroy = true;
-        actor_t *client = meet(f);
-        fixture_run(f);
-        assert_int_equal(client->counts[ON_CLOSE], 1);
-        assert_string_equal(fixture_served(f, 0)->log, "secure(ECANCELED) close");
-        unstage(f);
-      }
-      free_contexts();
-    }
-}
+static void destroyed_when_answered(void) { one_waits(&now.then_destroy, check_destroyed); }
 
 /* The client gives up while the server's hook waits: the server hears of it once it goes on. */
-static void client_leaves_while_waiting(void **state) {
-  (void)state;
-  for
-    EACH_KEY_AND_VERSION(key, version) {
-      make_contexts(keys[key], version);
-      for (int which = 1; which < ALL; which *= 2)
-        for (int after = 0; after < 2; after++) {
-          fixture_t *f = stage(which);
-          now.timer = NULL;
-          actor_t *client = meet(f);
-          while (!now.pair)
-            uv_run(&f->loop, UV_RUN_ONCE);
-          sp_stream_destroy(client->stream);
-          for (int i = 0; i < 20 * after; i++)
-            uv_run(&f->loop, UV_RUN_NOWAIT);
-          on_time(&timer);
-          fixture_run(f);
-          assert_true(fixture_served(f, 0)->statuses[ON_SECURE] < 0);
-          unstage(f);
-        }
-      free_contexts();
+static void client_leaves_while_waiting(void) {
+  for (int which = 1; which < ALL; which *= 2)
+    for (int after = 0; after < 2; after++) {
+      fixture_t *f = stage(which);
+      now.timer = NULL;
+      actor_t *client = meet(f);
+      while (!now.pair)
+        uv_run(&f->loop, UV_RUN_ONCE);
+      sp_stream_destroy(client->stream);
+      for (int i = 0; i < 20 * after; i++)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+      on_time(&timer);
+      fixture_run(f);
+      assert_true(fixture_served(f, 0)->statuses[ON_SECURE] < 0);
+      unstage(f);
     }
 }
 
@@ -580,48 +526,38 @@ static void resume_in_callback(actor_t *actor, fixture_event_t event, int status
   sp_stream_end(actor->stream);
 }
 
-static void resumed_in_another_callback(void **state) {
-  (void)state;
-  for
-    EACH_KEY_AND_VERSION(key, version) {
-      make_contexts(keys[key], version);
-      for (int which = 1; which < ALL; which *= 2) {
-        fixture_t *f = fixture_new();
-        reset(which);
-        actor_t *client = meet(f);
-        while (!now.pair)
-          uv_run(&f->loop, UV_RUN_ONCE);
-        now.pending = 0;
-        actor_t *second =
-            fixture_connect(f, SP_OPTIONS(.host = "127.0.0.1", .port = f->port,
-                                          .context = client_context, .server_name = "localhost"));
-        /* a second signature of the same kind replaces what was noted for the first */
-        if (which == SIGN)
-          give_answer(now.pair, SIGN), now.waits = 0;
-        second->react = resume_in_callback;
-        fixture_run(f);
-        assert_string_equal(client->log, "secure data close");
-        assert_int_equal(second->statuses[ON_SECURE], 0);
-        fixture_free(f);
-      }
-      free_contexts();
-    }
+static void resumed_in_another_callback(void) {
+  for (int which = 1; which < ALL; which *= 2) {
+    fixture_t *f = fixture_new();
+    reset(which);
+    actor_t *client = meet(f);
+    while (!now.pair)
+      uv_run(&f->loop, UV_RUN_ONCE);
+    now.pending = 0;
+    actor_t *second =
+        fixture_connect(f, SP_OPTIONS(.host = "127.0.0.1", .port = f->port,
+                                      .context = client_context, .server_name = "localhost"));
+    /* a second signature of the same kind replaces what was noted for the first */
+    if (which == SIGN)
+      give_answer(now.pair, SIGN), now.waits = 0;
+    second->react = resume_in_callback;
+    fixture_run(f);
+    assert_string_equal(client->log, "secure data close");
+    assert_int_equal(second->statuses[ON_SECURE], 0);
+    fixture_free(f);
+  }
 }
 
 /* The client's key behind a hook that answers later, refuses, or is destroyed before it answers. */
-static void client_signs_later(void **state) {
-  (void)state;
+static void client_signs_later(void) {
   static const char *const ends[] = {"secure data close", "secure(SP_EREFUSED) close",
                                      "secure(ECANCELED) close"};
-  for
-    EACH_KEY_AND_VERSION(key, version)
   for (int how = 0; how < 3; how++) {
-    make_contexts(keys[key], version);
     const pki_t *pki =
-        PKI_MAKE(pki_default()->root, .cn = "client", .key = keys[key], .eku = "clientAuth");
+        PKI_MAKE(pki_default()->root, .cn = "client", .key = kind_of_key, .eku = "clientAuth");
     sp_context_t *server = context_made(
         FIXTURE_SERVER(.ca = SP_LIST(pki_default()->root->cert_pem), .request_cert = SP_YES,
-                       .reject_unauthorized = SP_YES, .max_version = version));
+                       .reject_unauthorized = SP_YES, .max_version = version_of_all));
     sp_context_t *client = context_made(SP_OPTIONS(.cert = pki->cert_pem, .hooks.sign = on_sign,
                                                    .ca = SP_LIST(pki_default()->root->cert_pem)));
     fixture_t *f = stage(SIGN);
@@ -639,19 +575,18 @@ static void client_signs_later(void **state) {
     unstage(f);
     sp_context_release(server);
     sp_context_release(client);
-    free_contexts();
   }
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_subset_waits),          cmocka_unit_test(refusals),
-      cmocka_unit_test(released_while_waiting),      cmocka_unit_test(bad_signatures),
-      cmocka_unit_test(another_context_later),       cmocka_unit_test(resumed_from_a_timer),
-      cmocka_unit_test(refused_from_a_timer),        cmocka_unit_test(destroyed_while_waiting),
-      cmocka_unit_test(client_leaves_while_waiting), cmocka_unit_test(never_answered),
-      cmocka_unit_test(resumed_in_another_callback), cmocka_unit_test(client_signs_later),
-      cmocka_unit_test(released_in_a_hook),          cmocka_unit_test(destroyed_when_answered),
+      WITH_EACH(every_subset_waits),          WITH_EACH(refusals),
+      WITH_EACH(released_while_waiting),      WITH_EACH(bad_signatures),
+      WITH_EACH(another_context_later),       WITH_EACH(resumed_from_a_timer),
+      WITH_EACH(refused_from_a_timer),        WITH_EACH(destroyed_while_waiting),
+      WITH_EACH(client_leaves_while_waiting), cmocka_unit_test(never_answered),
+      WITH_EACH(resumed_in_another_callback), WITH_EACH(client_signs_later),
+      WITH_EACH(released_in_a_hook),          WITH_EACH(destroyed_when_answered),
   };
   return cmocka_run_group_tests_name("pair-hooks", tests, NULL, NULL);
 }

@@ -564,31 +564,37 @@ static void end_after_data(actor_t *actor, fixture_event_t event, int status) {
     sp_stream_end(actor->stream);
 }
 
+/* Bob has the key of the program's; it says something, and that is the end. */
+static void talk_to_server(program_t *p, sp_protocol_t version) {
+  bool authorized = false;
+  int port = program_port(p);
+  if (port <= 0)
+    fail_msg("%s", child_err(p->child));
+  sp_context_t *client = client_of(version, SP_OPTIONS(.host = NULL));
+  reset("bob");
+  actor_t *actor =
+      fixture_connect(p->f, SP_OPTIONS(.host = "127.0.0.1", .port = port, .context = client));
+  actor->data = &authorized;
+  actor->react = end_after_data;
+  while (actor->stream)
+    uv_run(&p->f->loop, UV_RUN_ONCE);
+  assert_int_equal(actor->statuses[ON_SECURE], 0);
+  assert_int_equal(actor->received, 6);
+  assert_true(authorized);
+  program_free(p);
+  sp_context_release(client);
+}
+
 static void s_server_has_the_key(void **state) {
   (void)state;
   if (!child_exists("openssl"))
     skip();
   for (size_t i = 0; i < 2; i++) {
     program_t *p = program_new();
-    bool authorized = false;
     p->child = child_start(&p->f->loop, CHILD_ARGS("openssl", "s_server", "-accept", "127.0.0.1:0",
                                                    "-nocert", "-psk_identity", "bob", "-psk", KEY,
                                                    "-rev", versions[i].flag));
-    int port = program_port(p);
-    assert_true(port > 0);
-    sp_context_t *client = client_of(versions[i].number, SP_OPTIONS(.host = NULL));
-    reset("bob");
-    actor_t *actor =
-        fixture_connect(p->f, SP_OPTIONS(.host = "127.0.0.1", .port = port, .context = client));
-    actor->data = &authorized;
-    actor->react = end_after_data;
-    while (actor->stream)
-      uv_run(&p->f->loop, UV_RUN_ONCE);
-    assert_int_equal(actor->statuses[ON_SECURE], 0);
-    assert_int_equal(actor->received, 6);
-    assert_true(authorized);
-    program_free(p);
-    sp_context_release(client);
+    talk_to_server(p, versions[i].number);
   }
 }
 
@@ -638,26 +644,10 @@ static void gnutls_serv_has_the_key(void **state) {
   const char *passwords = pki_file("bob:" KEY "\n");
   for (size_t i = 0; i < 2; i++) {
     program_t *p = program_new();
-    bool authorized = false;
     p->child =
         child_start(&p->f->loop, CHILD_ARGS("gnutls-serv", "--echo", "--port", "0", "--pskpasswd",
                                             passwords, "--priority", priorities[i]));
-    int port = program_port(p);
-    if (port <= 0)
-      fail_msg("%s", child_err(p->child));
-    sp_context_t *client = client_of(versions[i].number, SP_OPTIONS(.host = NULL));
-    reset("bob");
-    actor_t *actor =
-        fixture_connect(p->f, SP_OPTIONS(.host = "127.0.0.1", .port = port, .context = client));
-    actor->data = &authorized;
-    actor->react = end_after_data;
-    while (actor->stream)
-      uv_run(&p->f->loop, UV_RUN_ONCE);
-    assert_int_equal(actor->statuses[ON_SECURE], 0);
-    assert_int_equal(actor->received, 6);
-    assert_true(authorized);
-    program_free(p);
-    sp_context_release(client);
+    talk_to_server(p, versions[i].number);
   }
 }
 
