@@ -81,6 +81,14 @@ static void plain_names(void **state) {
       {"a.example", "b.a.example", false},
       {"b.a.example", "a.example", false},
       {"example", "a.example", false},
+  };
+  check_rows(rows, ARRAY(rows), GEN_DNS);
+}
+
+/* Neither in a certificate nor asked for. */
+static void what_is_no_name(void **state) {
+  (void)state;
+  static const row_t rows[] = {
       {"a.example", "", false},
       {"a.example", ".", false},
       {"a.example", "a.example..", false},
@@ -100,6 +108,14 @@ static void plain_names(void **state) {
       {"a b.example", "a b.example", false},
       {"", "a.example", false},
       {".", "a.example", false},
+  };
+  check_rows(rows, ARRAY(rows), GEN_DNS);
+}
+
+/* As texts of certificates are written, by those that take them apart. */
+static void lists_in_a_name(void **state) {
+  (void)state;
+  static const row_t rows[] = {
       {"cn.example, DNS:a.example", "a.example", false},
       {"a.example, DNS:b.example", "a.example", false},
       {"a.example, DNS:b.example", "b.example", false},
@@ -107,7 +123,14 @@ static void plain_names(void **state) {
       {"a.example\nDNS:b.example", "b.example", false},
       {"DNS:a.example", "a.example", false},
       {"*", "a.example, DNS:b.example", false},
-      /* Unicode: full-width, ideographic dots, a letter that lower-cases into ASCII elsewhere */
+  };
+  check_rows(rows, ARRAY(rows), GEN_DNS);
+}
+
+/* Unicode: full-width, ideographic dots, a letter that lower-cases into ASCII elsewhere */
+static void unicode_in_names(void **state) {
+  (void)state;
+  static const row_t rows[] = {
       {"\xef\xbd\x81.example", "a.example", false},
       {"a.example", "\xef\xbd\x81.example", false},
       {"a.example",
@@ -524,6 +547,9 @@ static void queue_is_left_alone(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(plain_names),
+      cmocka_unit_test(what_is_no_name),
+      cmocka_unit_test(lists_in_a_name),
+      cmocka_unit_test(unicode_in_names),
       cmocka_unit_test(wildcards),
       cmocka_unit_test(addresses_in_dns_names),
       cmocka_unit_test(addresses),
