@@ -93,13 +93,13 @@ static int start(cli_serve_t *serve) {
   const char *names = serve->options.sni_folder;
   if (open_files(serve) || cli_serve_make(serve) || bind_port(serve))
     return CLI_FAILED;
+  cli_serve_warn_of_all_dates(serve);
   cli_serve_follow_signals(serve);
   if ((names && cli_names_open(&serve->names, serve, names)) || cli_serve_confine(serve))
     return CLI_FAILED;
   tell_listening(serve);
   if (serve->made)
     cli_serve_tell_made(serve);
-  cli_serve_warn_of_all_dates(serve);
   cli_notify(serve->notify, "READY=1");
   return cli_log_start(serve->log);
 }

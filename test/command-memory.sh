@@ -6,7 +6,7 @@ set -euo pipefail
 build=$(cd "${1:-build}" && pwd)
 name=command-memory
 command -v cc >/dev/null || { echo "$name: cc is not here" >&2; exit 77; }
-if grep -q __asan_init "$build/securepair"; then
+if grep -qE "__[at]san_init" "$build/securepair"; then
   echo "$name: sanitizers have an allocator of their own" >&2
   exit 77
 fi
