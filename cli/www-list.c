@@ -12,9 +12,9 @@
 enum { MOST = 5000 /* entries that are shown */, PIECE = 32768 };
 
 typedef struct entry {
-  size_t name; /* where it begins in `names` */
   int64_t size;
   time_t modified;
+  uint32_t name; /* where it begins in `names` */
   bool is_folder;
 } entry_t;
 
@@ -75,9 +75,9 @@ static bool add(cli_www_list_t *list, const char *name, const struct stat *facts
       !grow((void **)&list->names, &list->names_room, list->used + n, 1))
     return false;
   memcpy(list->names + list->used, name, n);
-  list->entries[list->count++] = (entry_t){.name = list->used,
-                                           .size = facts->st_size,
+  list->entries[list->count++] = (entry_t){.size = facts->st_size,
                                            .modified = facts->st_mtime,
+                                           .name = (uint32_t)list->used,
                                            .is_folder = S_ISDIR(facts->st_mode)};
   list->used += n;
   return true;
@@ -252,11 +252,21 @@ static bool measure(cli_www_list_t *list, int64_t *size) {
   return good;
 }
 
+/* It stays as long as the client takes its time. */
+static void shrink(cli_www_list_t *list) {
+  entry_t *entries = realloc(list->entries, list->count * sizeof *entries);
+  char *names = realloc(list->names, list->used);
+  list->entries = entries ? entries : list->entries;
+  list->names = names ? names : list->names;
+}
+
 static bool fill(cli_www_list_t *list, int64_t *size, int root, DIR *folder) {
   if (!list->path || !read_folder(list, root, folder))
     return false;
-  if (list->count)
+  if (list->count) {
     qsort_r(list->entries, list->count, sizeof *list->entries, compare, list);
+    shrink(list);
+  }
   return measure(list, size);
 }
 
