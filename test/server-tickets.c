@@ -252,6 +252,32 @@ static void W25_of_another_key_or_too_late(void **state) {
   }
 }
 
+/* RFC 8446 4.6.1: however often it is resumed, a week after the full handshake there is another
+ * one; by tickets and by a store. */
+static void resumptions_end_after_a_week(void **state) {
+  const int day = 24 * 3600;
+  (void)state;
+  for (int i = 0; i < 4; i++) {
+    sp_store_t *store = NULL;
+    assert_int_equal(i % 2 ? sp_memory_store_new(&store, 1 << 20, NULL) : 0, 0);
+    SSL_CTX *client = client_of(versions[i / 2]);
+    sp_context_t *server =
+        server_of(SP_OPTIONS(.session_timeout = 7 * day, .ticket_rotation = -1, .store = store));
+    SSL_SESSION_free(first(client, server));
+    for (int days = 1; days < 7; days++) {
+      clock_shift(days * day);
+      assert_true(resumes(client, server, newest));
+    }
+    clock_shift(7 * day + 1);
+    assert_false(resumes(client, server, newest));
+    assert_true(resumes(client, server, newest)); /* of that one */
+    clock_shift(0);
+    SSL_CTX_free(client);
+    sp_context_release(server);
+    sp_store_release(store);
+  }
+}
+
 /* RFC 6066 3: a session that was made for another name is not resumed. */
 static void W25_for_another_name(void **state) {
   (void)state;
@@ -333,6 +359,7 @@ int main(void) {
       cmocka_unit_test_teardown(W25_a_ticket_that_was_changed, forget),
       cmocka_unit_test_teardown(W25_a_name_that_was_changed, forget),
       cmocka_unit_test_teardown(W25_of_another_key_or_too_late, forget),
+      cmocka_unit_test_teardown(resumptions_end_after_a_week, forget),
       cmocka_unit_test_teardown(W25_for_another_name, forget),
       cmocka_unit_test_teardown(W25_for_another_protocol, forget),
       cmocka_unit_test_teardown(W26_made_without_a_certificate, forget),

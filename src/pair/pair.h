@@ -259,11 +259,13 @@ sp__tickets_t *sp__pair_tickets(const SSL *ssl);
 /* ticket.c: the name that a session is for: as the client asks now, as it was served; into a
  * ticket, and whether one is for the name that is asked for. */
 #define SP__NAME_DIGEST 16
+#define SP__OLDEST 604800 /* seconds for which a full handshake is good, RFC 8446 4.6.1 */
 bool sp__pair_asked_name(SSL *ssl, uint8_t room[SP__NAME_DIGEST]);
 bool sp__pair_served_name(const SSL *ssl, uint8_t room[SP__NAME_DIGEST]);
 bool sp__pair_is_served(const SSL *ssl, const uint8_t *name, size_t n); /* this one; 0: none */
 int sp__pair_ticket_made(SSL *ssl);
 bool sp__pair_ticket_fits(SSL *ssl, SSL_SESSION *session);
+bool sp__pair_is_old(SSL_SESSION *session); /* a server's: its full handshake was long ago */
 bool sp__pair_is_still_good(const sp_pair_t *pair, SSL_SESSION *session); /* resume.c */
 
 /* sign.c */

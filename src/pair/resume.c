@@ -10,6 +10,8 @@
  * it was, a full handshake shows what to think of it, or another one. */
 bool sp__pair_is_still_good(const sp_pair_t *pair, SSL_SESSION *session) {
   const X509 *leaf = SSL_SESSION_get0_peer(session);
+  if (sp__pair_is_old(session))
+    return false;
   return !leaf || (sp__x509_check_dates(leaf) == X509_V_OK && sp__lists_are_current(pair->context));
 }
 

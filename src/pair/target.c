@@ -8,8 +8,6 @@
 #include "base/memory.h"
 #include "pair/cache.h"
 
-#define OLDEST 604800 /* seconds for which a check of a certificate is good, RFC 8446 4.6.1 */
-
 struct sp__target {
   sp_session_cache_t *cache; /* NULL: the process's */
   bool caches;
@@ -130,8 +128,8 @@ void sp__target_keep(sp_pair_t *pair, const SSL_SESSION *session, const void *by
                       .once = SSL_SESSION_get_protocol_version(session) == TLS1_3_VERSION};
   if (hint && SSL_SESSION_get_time(session) + (long)hint < facts.until)
     facts.until = SSL_SESSION_get_time(session) + (long)hint;
-  if (target->checked + OLDEST < facts.until)
-    facts.until = target->checked + OLDEST;
+  if (target->checked + SP__OLDEST < facts.until)
+    facts.until = target->checked + SP__OLDEST;
   if (facts.until > time(NULL))
     sp__cache_put(target->cache, target->key, &facts, bytes, n);
 }

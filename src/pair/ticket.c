@@ -3,6 +3,8 @@
  * does not look at that: so a digest of the name lies in the ticket, and in what names a session in
  * a store.
  */
+#include <time.h>
+
 #include <openssl/evp.h>
 
 #include "pair/lookup.h"
@@ -44,30 +46,59 @@ bool sp__pair_is_served(const SSL *ssl, const uint8_t *name, size_t n) {
          !memcmp(served, asked, sizeof served);
 }
 
-/* What lies in a ticket. The letter tells it from what psk.c puts there, whatever the digest is. */
+/* What lies in a ticket, and in a session in a store. The letter tells it from what psk.c puts
+ * there, whatever the digest is; `made` is when the full handshake was, in Unix time, first byte
+ * last. */
 typedef struct label {
-  uint8_t letter, name[SP__NAME_DIGEST];
+  uint8_t letter, name[SP__NAME_DIGEST], made[8];
 } label_t;
 
 #define LETTER 'n'
 
+static void note_time(label_t *label) {
+  uint64_t now = (uint64_t)time(NULL);
+  for (size_t i = 0; i < sizeof label->made; i++)
+    label->made[i] = (uint8_t)(now >> 8 * i);
+}
+
 /* A session that was resumed has it already. */
 int sp__pair_ticket_made(SSL *ssl) {
   label_t label = {.letter = LETTER};
+  note_time(&label);
   if (!SSL_session_reused(ssl) && sp__pair_served_name(ssl, label.name))
     (void)SSL_SESSION_set1_ticket_appdata(SSL_get0_session(ssl), &label, sizeof label);
   return 1;
 }
 
+/* NULL: none that we put there. */
+static const label_t *label_of(SSL_SESSION *session) {
+  void *own;
+  size_t n;
+  bool is_there = SSL_SESSION_get0_ticket_appdata(session, &own, &n) && n == sizeof(label_t);
+  const label_t *label = is_there ? own : NULL;
+  return label && label->letter == LETTER ? label : NULL;
+}
+
+/* In TLS 1.3 each ticket lives as long as the first one, from when it is made on: they could go on
+ * for ever without anybody who proves anything anew (RFC 8446 4.6.1). */
+bool sp__pair_is_old(SSL_SESSION *session) {
+  const label_t *label = label_of(session);
+  uint64_t made = 0;
+  for (size_t i = sizeof label->made; label && i; i--)
+    made = made << 8 | label->made[i - 1];
+  return label && (int64_t)time(NULL) - (int64_t)made >= SP__OLDEST;
+}
+
 /* A ticket that does not say, from a server of Node's with the same keys, is taken as Node takes
  * it. Nor is a session that a key known before made bound to a name: it is the key's. */
 static bool fits_name(SSL *ssl, SSL_SESSION *session) {
-  label_t label = {.letter = LETTER};
+  uint8_t name[SP__NAME_DIGEST];
   void *own;
   size_t n;
   if (!SSL_SESSION_get0_ticket_appdata(session, &own, &n) || !n || sp__pair_is_key_label(own, n))
     return true;
-  return n == sizeof label && sp__pair_asked_name(ssl, label.name) && !memcmp(own, &label, n);
+  const label_t *label = label_of(session);
+  return label && sp__pair_asked_name(ssl, name) && !memcmp(label->name, name, sizeof name);
 }
 
 bool sp__pair_ticket_fits(SSL *ssl, SSL_SESSION *session) {
