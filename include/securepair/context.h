@@ -223,7 +223,8 @@ typedef struct sp_options {
    * full one. Default 250; -1: no limit. (A pair without a stream: whenever sp_pair_resume is
    * called) */
   int store_timeout;
-  /* seconds for which a session can be resumed, at most 604 800 (RFC 8446 4.6.1). Default 7200 */
+  /* seconds for which a session can be resumed, at most 604 800 (RFC 8446 4.6.1); so long after the
+   * full handshake a server wants another one in any case. Default 7200 */
   int session_timeout;
   /* 1 to 32 bytes: a server resumes only sessions that were made under the same ones, and under
    * the same policy */
