@@ -1,6 +1,7 @@
 'use strict';
-// Keys and certificates for the tests, made by the openssl command into a temporary folder, once
-// a process.
+// Keys and certificates for the tests, made by the openssl command into a folder. ./run makes them once
+// for all (node support/keys.js FOLDER) and says in SECUREPAIR_TEST_KEYS where they are; a test that
+// runs alone makes its own, which go with it.
 
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -50,7 +51,9 @@ distinguished_name = name
 [name]
 `;
 
-let made;
+const FOLDER = process.env.SECUREPAIR_TEST_KEYS;
+
+let all;
 
 function openssl(folder, ...args) {
   return execFileSync('openssl', args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -86,17 +89,15 @@ function makeCertificate(folder, name, kind) {
     '-startdate', kind.from || day(-1), '-enddate', kind.to || day(30),
     '-in', `${name}.csr`, '-out', `${name}-cert.pem`, '-keyfile', `${issuer}-key.pem`,
     ...(kind.by ? ['-cert', `${issuer}-cert.pem`] : ['-selfsign']));
-  return read(folder, name);
 }
 
-function read(folder, name) {
+function readCertificate(folder, name) {
   const keyPath = path.join(folder, `${name}-key.pem`);
   const certPath = path.join(folder, `${name}-cert.pem`);
   return { keyPath, certPath, key: fs.readFileSync(keyPath), cert: fs.readFileSync(certPath) };
 }
 
-function makeExtras(folder, all) {
-  all.chained.chain = Buffer.concat([all.chained.cert, all.intermediate.cert]);
+function makeExtras(folder) {
   fs.writeFileSync(path.join(folder, 'index.txt'), '');
   openssl(folder, 'ca', '-config', 'ca.cnf', '-revoke', 'client-cert.pem',
     '-keyfile', 'root-key.pem', '-cert', 'root-cert.pem');
@@ -106,13 +107,32 @@ function makeExtras(folder, all) {
     '-in', 'server-cert.pem', '-certfile', 'root-cert.pem', '-out', 'server.pfx');
   openssl(folder, 'pkey', '-in', 'server-key.pem', '-aes128', '-passout', 'pass:secret',
     '-out', 'server-locked-key.pem');
-  all.ca = all.root.cert;
-  all.caPath = all.root.certPath;
-  all.otherCa = all.otherRoot.cert;
-  all.otherCaPath = all.otherRoot.certPath;
-  all.crl = fs.readFileSync(path.join(folder, 'crl.pem'));
-  all.pfx = fs.readFileSync(path.join(folder, 'server.pfx'));
-  all.lockedKey = fs.readFileSync(path.join(folder, 'server-locked-key.pem'));
+}
+
+function make(folder) {
+  fs.writeFileSync(path.join(folder, 'ca.cnf'), CONFIGURATION);
+  fs.writeFileSync(path.join(folder, 'index.txt'), '');
+  for (const [name, kind] of Object.entries(CERTIFICATES)) makeCertificate(folder, name, kind);
+  makeExtras(folder);
+}
+
+function makeOwn() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'securepair-keys-'));
+  process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
+  make(folder);
+  return folder;
+}
+
+function read(folder) {
+  const file = (name) => fs.readFileSync(path.join(folder, name));
+  const found = { folder };
+  for (const name of Object.keys(CERTIFICATES)) found[name] = readCertificate(folder, name);
+  found.chained.chain = Buffer.concat([found.chained.cert, found.intermediate.cert]);
+  return Object.assign(found, {
+    ca: found.root.cert, caPath: found.root.certPath,
+    otherCa: found.otherRoot.cert, otherCaPath: found.otherRoot.certPath,
+    crl: file('crl.pem'), pfx: file('server.pfx'), lockedKey: file('server-locked-key.pem'),
+  });
 }
 
 /**
@@ -122,17 +142,10 @@ function makeExtras(folder, all) {
  * `lockedKey` (of server, same passphrase), `folder`.
  */
 function keys() {
-  if (made) return made;
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'securepair-keys-'));
-  process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
-  fs.writeFileSync(path.join(folder, 'ca.cnf'), CONFIGURATION);
-  fs.writeFileSync(path.join(folder, 'index.txt'), '');
-  const all = { folder };
-  for (const [name, kind] of Object.entries(CERTIFICATES))
-    all[name] = makeCertificate(folder, name, kind);
-  makeExtras(folder, all);
-  made = all;
-  return made;
+  all = all || read(FOLDER || makeOwn());
+  return all;
 }
+
+if (require.main === module) make(process.argv[2]);
 
 module.exports = { keys };
