@@ -69,8 +69,12 @@ grep -q '^Reused' out || fail "openssl s_client does not resume"
 wait_for "resumed yes"
 printf 'hello\n' | timeout $patience gnutls-cli --x509cafile=ours/root.pem --alpn=http/1.1 -p "$port" localhost >out 2>err || true
 grep -q 'welcome!' out || fail "gnutls-cli heard $(cat out err)"
-curl -sS --max-time 5 --cacert ours/root.pem --no-alpn --http0.9 "https://localhost:$port/" >out 2>err || true
-grep -q '^GET / HTTP' out || fail "curl heard $(cat out err)"
+curl -sS --max-time $patience --cacert ours/root.pem --no-alpn --http0.9 --no-buffer "https://localhost:$port/" >out 2>err &
+client=$!
+started+=("$client")
+until_true grep -q "^GET / HTTP" out || fail "curl heard $(cat out err)"
+kill $client
+wait $client || true
 status=0
 timeout $patience openssl s_client -connect "localhost:$port" -alpn other </dev/null >out 2>&1 || status=$?
 [ $status -ne 0 ] || fail "no protocol in common, and yet a connection"

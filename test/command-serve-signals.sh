@@ -68,7 +68,7 @@ end_half
 says "SIGTERM again: all connections are cut"
 
 # -- the others, in the middle of handshakes ---------------------------------------------------------------
-serve
+serve --grace 1
 half_open 3
 hold
 for i in {1..20}; do

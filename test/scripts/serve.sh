@@ -78,7 +78,7 @@ talk() {
   local line=$1
   shift
   printf '%s\n' "$line" | timeout $patience "$build/securepair" connect "localhost:$port" --quiet \
-    "${@:---insecure}" >out 2>err
+    --linger 0 "${@:---insecure}" >out 2>err
 }
 
 finish() { exit $failed; }
