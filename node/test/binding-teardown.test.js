@@ -7,6 +7,7 @@ const { spawn } = require('node:child_process');
 const path = require('node:path');
 const { test } = require('node:test');
 const { keys } = require('./support/keys');
+const { howMany } = require('./support/memory');
 
 const { ca, server: identity } = keys();
 const native = path.join(__dirname, 'support/native.js');
@@ -56,7 +57,7 @@ async function ends(program, { code = 0, says = /^$/, flags } = {}) {
 
 const IN_WORKER = (body) => `
   const source = PRELUDE + ${JSON.stringify(body)};
-  let left = 20;
+  let left = ${howMany({ sanitized: 5, usual: 20 })};
   function next() {
     if (!left--) return;
     const worker = new Worker(source, { eval: true });

@@ -5,10 +5,9 @@ const assert = require('node:assert');
 const path = require('node:path');
 const { test } = require('node:test');
 const { runFile } = require('./support/child');
-const { sanitized } = require('./support/memory');
+const { sanitized, howMany } = require('./support/memory');
 
-const full = process.env.SECUREPAIR_TEST_FULL === '1';
-const COUNT = full ? 10000 : sanitized ? 300 : 1500;
+const COUNT = howMany({ sanitized: 300, usual: 1500, full: 10000 });
 const SLACK = 8000; // KB; a connection that stays costs more than eight
 
 test(`${COUNT} connections leave memory and descriptors as they were`, async () => {

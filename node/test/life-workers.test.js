@@ -7,9 +7,10 @@ const { once } = require('node:events');
 const fs = require('node:fs');
 const { test } = require('node:test');
 const { startWorker } = require('./support/child');
+const { howMany } = require('./support/memory');
 const { assertServes, connected, serve } = require('./support/transports');
 
-const ROUNDS = process.env.SECUREPAIR_TEST_FULL === '1' ? 1000 : 30;
+const ROUNDS = howMany({ sanitized: 10, usual: 30, full: 1000 });
 
 // What is open when a Worker is ended; each says so by `ready()`.
 const SCENES = {
