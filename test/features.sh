@@ -30,7 +30,7 @@ sub text_of {
 sub has_case {
   my ($text, $case) = @_;
   my $end = $case =~ s/\.\.\.$// ? '' : '\b';
-  return $text =~ /cmocka_unit_test\w*\(\Q$case\E$end/ || $text =~ /^\Q$case\E$end\w*\(\) \{/m ||
+  return $text =~ /(?:cmocka_unit_test\w*|WITH_EACH)\(\Q$case\E$end/ || $text =~ /^\Q$case\E$end\w*\(\) \{/m ||
          $text =~ /\btest\(['"`]\Q$case\E/;
 }
 
