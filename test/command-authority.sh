@@ -4,7 +4,7 @@
 # Timeout: 600
 set -euo pipefail
 
-build=$(cd "${1:-build}" && pwd)
+build=$(cd "${1:-build}" && pwd) name=command-authority
 securepair=$build/securepair
 source=${SP_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 for tool in openssl certtool; do
@@ -13,21 +13,8 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-failed=0
-
-fail() {
-  printf 'command-authority: %s\n' "$*" >&2
-  failed=1
-}
-
-# expect STATUS COMMAND...: output in `out`, errors in `err`.
-expect() {
-  local wanted=$1 status=0
-  shift
-  "$@" >out 2>err </dev/null || status=$?
-  [ $status -eq "$wanted" ] || { fail "$* ended with $status, not $wanted"; cat out err >&2; }
-}
-says() { grep -qF -- "$1" out err || { fail "nothing says \"$1\""; cat out err >&2; }; }
+# shellcheck source=test/scripts/expect.sh
+. "$source/test/scripts/expect.sh"
 
 # -- an authority in five commands -----------------------------------------------------------------
 expect 0 "$securepair" authority --help

@@ -4,7 +4,8 @@
 # Timeout: 600
 set -euo pipefail
 
-build=$(cd "${1:-build}" && pwd)
+build=$(cd "${1:-build}" && pwd) name=command-localhost
+source=${SP_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 securepair=$build/securepair
 command -v openssl >/dev/null || { echo "command-localhost: openssl is not here" >&2; exit 77; }
 work=$(mktemp -d)
@@ -18,21 +19,8 @@ trap cleanup EXIT
 cd "$work"
 export HOME="$work/my home" XDG_DATA_HOME=
 mkdir "$HOME"
-failed=0
-
-fail() {
-  printf 'command-localhost: %s\n' "$*" >&2
-  failed=1
-}
-
-# expect STATUS COMMAND...: output in `out`, errors in `err`.
-expect() {
-  local wanted=$1 status=0
-  shift
-  "$@" >out 2>err </dev/null || status=$?
-  [ $status -eq "$wanted" ] || { fail "$* ended with $status, not $wanted"; cat out err >&2; }
-}
-says() { grep -qF -- "$1" out err || { fail "nothing says \"$1\""; cat out err >&2; }; }
+# shellcheck source=test/scripts/expect.sh
+. "$source/test/scripts/expect.sh"
 mode() { stat -c %a "$1"; }
 
 # -- what it makes ---------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 # what is wrong in a sentence.
 set -euo pipefail
 
-build=$(cd "${1:-build}" && pwd)
+build=$(cd "${1:-build}" && pwd) name=command
+source=${SP_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 securepair=$build/securepair
 for tool in openssl certtool; do
   command -v $tool >/dev/null || { echo "command: $tool is not here" >&2; exit 77; }
@@ -11,21 +12,8 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-failed=0
-
-fail() {
-  printf 'command: %s\n' "$*" >&2
-  failed=1
-}
-
-# expect STATUS COMMAND...: output in `out`, errors in `err`.
-expect() {
-  local wanted=$1 status=0
-  shift
-  "$@" >out 2>err </dev/null || status=$?
-  [ $status -eq "$wanted" ] || { fail "$* ended with $status, not $wanted"; cat out err >&2; }
-}
-says() { grep -qF -- "$1" out err || { fail "nothing says \"$1\""; cat out err >&2; }; }
+# shellcheck source=test/scripts/expect.sh
+. "$source/test/scripts/expect.sh"
 
 # -- help and mistakes -----------------------------------------------------------------------------
 expect 2 "$securepair"

@@ -1,27 +1,15 @@
 # shellcheck shell=bash
 # What test/command-authority-*.sh share: an authority in a folder that is gone at the end, whether all that
 # it gave out is on record, and doing something at each call that writes.
+scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 securepair=$build/securepair
 command -v openssl >/dev/null || { echo "$name: openssl is not here" >&2; exit 77; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-failed=0
 export ASAN_OPTIONS=detect_leaks=0 # LeakSanitizer cannot look while strace does
-
-fail() {
-  printf '%s: %s\n' "$name" "$*" >&2
-  failed=1
-}
-
-# expect STATUS COMMAND...: output in `out`, errors in `err`.
-expect() {
-  local wanted=$1 status=0
-  shift
-  "$@" >out 2>err </dev/null || status=$?
-  [ $status -eq "$wanted" ] || { fail "$* ended with $status, not $wanted"; cat out err >&2; }
-}
-says() { grep -qF -- "$1" out err || { fail "nothing says \"$1\""; cat out err >&2; }; }
+# shellcheck source=test/scripts/expect.sh
+. "$scripts/expect.sh"
 
 serials() { "$securepair" authority list --json | grep -o '"serial": "[^"]*"' | cut -d'"' -f4 | sort; }
 serial_of() { openssl x509 -in "$1" -noout -serial | cut -d= -f2; }
