@@ -6,7 +6,7 @@
 #include "stream/events.h"
 #include "stream/stream.h"
 
-#define SWEEP_EVERY 250 /* milliseconds: twice this long quiet, and the record buffers go */
+#define SWEEP_EVERY 25 /* milliseconds: twice this long quiet, and the record buffers go */
 
 /* Loops are looked up here only when a server or a connection of one's own is made. */
 static sp__loop_t *loops;
