@@ -9,7 +9,7 @@
 
 #include "www.h"
 
-enum { MOST = 5000 /* entries that are shown */, PIECE = 32768 };
+enum { MOST = 5000 /* entries that are shown */, WAY = 16 /* folders above it */, PIECE = 32768 };
 
 typedef struct entry {
   int64_t size;
@@ -26,7 +26,7 @@ struct cli_www_list {
   size_t used, names_room;
   char *path;
   size_t next; /* entry to be shown */
-  bool is_done;
+  bool has_begun, is_done;
 };
 
 void cli_www_list_free(cli_www_list_t *list) {
@@ -166,28 +166,43 @@ static void print_entry(FILE *to, const cli_www_list_t *list, const entry_t *ent
   fprintf(to, "<td class=\"d\"><time datetime=\"%s\">%s</time>\n", exact, date);
 }
 
-/* The way here, each folder of it a link: a name, and as many "../" as lead there. */
+static void print_up(FILE *to, size_t folders) {
+  fputs("<a href=\"", to);
+  for (size_t i = 0; i < folders; i++)
+    fputs("../", to);
+  fputs("\">", to);
+}
+
+/* One folder of the way; answers where the next begins. */
+static const char *print_step(FILE *to, const char *at, size_t above) {
+  char name[NAME_MAX + 1];
+  size_t n = strcspn(at, "/");
+  (void)snprintf(name, sizeof name, "%.*s", (int)n, at);
+  fputs(" / ", to);
+  if (above)
+    print_up(to, above);
+  fputs("<bdi>", to);
+  cli_www_print_html(to, name);
+  fputs(above ? "</bdi></a>" : "</bdi>", to);
+  return at + n + (at[n] == '/');
+}
+
+/* The way here, each folder of it a link: a name, and as many "../" as lead there. Of a long way,
+ * which links may make of a few folders, the end. */
 static void print_way(FILE *to, const char *path) {
   size_t depth = 0;
   for (const char *at = path; *at; at++)
     depth += *at == '/';
-  fputs(depth ? "<h1><a href=\"" : "<h1>Index", to);
-  for (size_t i = 0; i < depth; i++)
-    fputs("../", to);
-  fputs(depth ? "\">Index</a>" : "", to);
-  for (const char *at = path; *at;) {
-    char name[NAME_MAX + 1];
-    size_t n = strcspn(at, "/");
-    (void)snprintf(name, sizeof name, "%.*s", (int)n, at);
-    at += n + (at[n] == '/');
-    fputs(" / ", to);
-    fputs(--depth ? "<a href=\"" : "<bdi>", to);
-    for (size_t i = 0; i < depth; i++)
-      fputs("../", to);
-    fputs(depth ? "\"><bdi>" : "", to);
-    cli_www_print_html(to, name);
-    fputs(depth ? "</bdi></a>" : "</bdi>", to);
-  }
+  fputs("<h1>", to);
+  if (depth)
+    print_up(to, depth);
+  fputs(depth ? "Index</a>" : "Index", to);
+  if (depth > WAY)
+    fputs(" / ...", to);
+  for (; depth > WAY; depth--)
+    path = strchr(path, '/') + 1;
+  while (depth)
+    path = print_step(to, path, --depth);
   fputs("</h1>\n", to);
 }
 
@@ -213,8 +228,9 @@ static void print_end(FILE *to, const cli_www_list_t *list) {
 }
 
 static void print_piece(FILE *to, cli_www_list_t *list) {
-  if (!list->next)
+  if (!list->has_begun)
     print_begin(to, list->path);
+  list->has_begun = true;
   while (list->next < list->count && ftello(to) < PIECE)
     print_entry(to, list, list->entries + list->next++);
   if (list->next < list->count)
@@ -248,7 +264,7 @@ static bool measure(cli_www_list_t *list, int64_t *size) {
     free(piece);
   }
   list->next = 0;
-  list->is_done = false;
+  list->has_begun = list->is_done = false;
   return good;
 }
 

@@ -133,6 +133,24 @@ mapfile -t paths < <(grep -oP '<td><a href="\K[^"]+' body | sed 's,^,/,')
 [ ${#paths[@]} -ge 9 ] || fail "there are too few links"
 all_are 200 "${paths[@]}"
 
+# A way so long that it fills a piece of the page: by a link that leads up again, or by names.
+whole_index() { # PATH
+  expect 200 "$1"
+  [ "$(grep -c '<h1>' body)" -eq 1 ] || fail "the page does not begin once"
+  [ "$(tail -1 body)" = '</html>' ] || fail "the page does not end"
+}
+mkdir -p site/up/b/c
+ln -s ../../.. site/up/b/c/d
+whole_index "/$(printf 'up/b/c/d/%.0s' {1..40})"
+body_says 'href="a.txt"'
+[ "$(grep '<h1>' body | grep -o '</bdi>' | wc -l)" -eq 16 ] || fail "the way is as long as the path"
+ands=$(printf '&%.0s' {1..250})
+long=$(printf "$ands/%.0s" {1..15})
+mkdir -p "site/$long"
+printf x >"site/${long}x.txt"
+whole_index "/$long"
+body_says 'href="x.txt"'
+
 # -- connections ----------------------------------------------------------------------------------------
 before=$(grep -c ' secure: ' log)
 curl -sS --cacert cert.pem "https://localhost:$port/sub/f[1-50]" -o 'got-#1' || fail "curl: $?"
