@@ -27,7 +27,6 @@ static void on_signal(int number) { caught = number; }
 static void hold_back(catching_t *catching) {
   struct sigaction action = {.sa_handler = on_signal};
   sigset_t set;
-  caught = 0;
   sigemptyset(&set);
   for (size_t i = 0; i < COUNT; i++) {
     (void)sigaction(numbers[i], NULL, &catching->before[i]);
@@ -66,6 +65,7 @@ static bool ask_hidden(char room[CLI_PASSPHRASE_SIZE], int fd, const char *quest
                        const char *path) {
   struct termios shown, hidden;
   catching_t catching;
+  caught = 0;
   if (tcgetattr(fd, &shown) < 0)
     return false;
   hidden = shown;

@@ -75,6 +75,20 @@ if await 'locked.pem:' && typed C-z && await 'stopped: 148 shown' &&
 fi
 terminal_end
 
+# -- stopped, and the terminal goes: so does the command, though nohup has it deaf to that ----------------
+in_terminal <<END
+set -m
+(trap '' HUP; exec $build/securepair show locked.pem)
+ended stopped
+END
+# shellcheck disable=SC2329 # until_true calls it
+is_gone() { ! grep -qs . "/proc/$pid/cmdline"; } # of a process nobody waits for it is empty
+if await 'locked.pem:' && asking "show locked.pem" && typed C-z && await 'stopped: 148 shown'; then
+  terminal_end
+  until_true is_gone || { fail "it goes on without its terminal"; kill -KILL "$pid"; }
+fi
+terminal_end
+
 # -- signals are heard in time, once it serves ----------------------------------------------------------
 in_terminal <<END
 $build/securepair serve 0 --key locked.pem --cert cert.pem
