@@ -44,46 +44,52 @@ static int refuse(const char *text) {
 }
 
 /* Of IPv6, also with a zone: fe80::1%eth0. */
-static bool is_address(const char *host) {
-  struct in6_addr address;
+static bool read_address(struct in6_addr *address, const char *host) {
   char room[64];
   size_t n = strcspn(host, "%");
   snprintf(room, sizeof room, "%.*s", (int)(n < sizeof room ? n : 0), host);
-  return inet_pton(AF_INET6, room, &address) == 1;
-}
-
-/* As it is mostly written (RFC 5952): "::1:8000" is not, which stands for ::0.1.128.0. */
-static bool is_usual(const char *host) {
-  struct in6_addr address;
-  char usual[INET6_ADDRSTRLEN];
-  return inet_pton(AF_INET6, host, &address) == 1 &&
-         inet_ntop(AF_INET6, &address, usual, sizeof usual) && !strcasecmp(usual, host);
+  return !strchr(host + n, ':') && inet_pton(AF_INET6, room, address) == 1;
 }
 
 bool cli_target_hides_port(char host[64], const char **port, const char *text) {
   const char *last = strrchr(text, ':');
   size_t n = last ? (size_t)(last - text) : 0;
+  struct in6_addr address;
   if (*text == '[' || !n || n >= 64 || !last[1] || strlen(last + 1) > 5 ||
-      last[1 + strspn(last + 1, "0123456789")])
+      last[1 + strspn(last + 1, "0123456789")] || (last[1] == '0' && last[2]))
     return false;
   snprintf(host, 64, "%.*s", (int)n, text);
   *port = last + 1;
-  return is_address(host);
+  return read_address(&address, host);
+}
+
+/* Addresses in ::/96 other than :: and ::1 are nobody's (RFC 4291 2.5.5.1): who writes ::1:8000
+ * means a port. Of 2001:db8::5:8000 all is taken for the address. */
+static int check_address(const char *host, const char *text) {
+  struct in6_addr address;
+  char before[64];
+  const char *port;
+  bool whole = read_address(&address, host), hides = cli_target_hides_port(before, &port, text);
+  if (!whole && hides)
+    return cli_fail("\"%s\": write [%s]:%s", text, before, port);
+  if (!whole)
+    return refuse(text);
+  if (hides && IN6_IS_ADDR_V4COMPAT(&address))
+    return cli_fail("\"%s\": write [%s]:%s, or [%s] if all of it is the address", text, before,
+                    port, text);
+  return CLI_OK;
 }
 
 static int parse(cli_target_t *target, const char *text, int usual_port, int least_port) {
   size_t n;
-  char room[64];
-  const char *port;
   *target = (cli_target_t){.port = usual_port};
   const char *rest = split(text, &n);
   if (!rest || !n || n >= sizeof target->host || (*rest && *rest != ':') || strchr(text, '/'))
     return refuse(text);
   memcpy(target->host, *text == '[' ? text + 1 : text, n);
-  if (strchr(target->host, ':') && !is_address(target->host))
-    return refuse(text);
-  if (cli_target_hides_port(room, &port, text) && !is_usual(target->host))
-    return cli_fail("\"%s\": write [%s]:%s", text, room, port);
+  int status = strchr(target->host, ':') ? check_address(target->host, text) : CLI_OK;
+  if (status)
+    return status;
   return *rest == ':' ? port_of(&target->port, rest + 1, least_port) : CLI_OK;
 }
 

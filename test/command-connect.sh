@@ -94,8 +94,18 @@ expect 1 "unix:$work/x"
 says "--server-name NAME is missing"
 expect 7 "unix:$work/x" --server-name localhost
 says "no such file"
-expect 1 "::1:8000"
-says "[::1]:8000"
+for address in ::1:8000 ::0:8000 0::1:8000 ::1:0; do # who has such an address?
+  expect 1 "$address"
+  says "[${address%:*}]:${address##*:}, or [$address]"
+done
+for address in 2001:db8:0:0:0:0:0:1:443 ::1:65535 ::ffff:192.0.2.1:443 fe80::1%lo:443; do # it is none
+  expect 1 "$address"
+  says "write [${address%:*}]:${address##*:}"
+done
+for address in 2001:DB8:0:0::0:1 2001:0db8::5:0001 2001:db8::5:8000 ::ffff:c000:201 0:0:0:0:0:0:0:g; do
+  expect 1 "$address" --ca missing.pem
+  if [[ $address = *g ]]; then says "is no host"; else says "missing.pem"; fi
+done
 expect 1 a:b:80
 says '"a:b:80" is no host'
 expect 1 "localhost:$port" --timeout 0
