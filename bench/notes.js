@@ -2,10 +2,23 @@
 // What a person has to say about a row: where the cost sits when a figure is missed, and what was
 // tried. docs/performance.md has it below the row's group.
 
-const handshakes = 'Beside the bare loop our server does as many system calls or fewer (`./run bench counts`) and ' +
-  '0.7 to 1 % more instructions (5 % when resumed with TLS 1.2). libuv adds an `ioctl` and an `EPOLL_CTL_DEL` for each ' +
-  'connection; the rest of the difference is spread over code that runs once a handshake and is cold then (perf shows ' +
-  'nothing of ours above 0.2 %). Tried: TCP_NODELAY inherited from the listener, no `shutdown` after both ends, the ' +
-  'last flight together with the answer, one accept a turn, a digest that is fetched once.';
+const handshakes = 'Where a handshake costs more than in the bare loop: not in system calls, of which there are as many ' +
+  'or fewer, and hardly in instructions, but in what these find in the caches. The library\'s own ten thousand run once a ' +
+  'handshake, each function cold, and push out some of OpenSSL\'s: a second-level cache of 512 KB has a quarter more ' +
+  'lines to fetch (`./run bench counts`, "lines of memory"). libuv adds an `ioctl` and an `EPOLL_CTL_DEL` for each ' +
+  'connection. Kept of what was tried: TCP_NODELAY inherited from the listener, no `shutdown` after both ends, the last ' +
+  'flight together with the answer, one accept a turn, a digest that is fetched once. Not kept: link-time optimisation ' +
+  '(a hundredth or two; but a static library with it ties its users to one compiler), `-fno-plt`, no timers at all, a ' +
+  'read right after the handshake, TCP_DEFER_ACCEPT (it helps the bare loop as much).';
 
-module.exports = { 'handshake-1.3-ecdsa': handshakes };
+const idle = 'Beside libevent the bound is out of reach: four fifths of what it keeps is less than OpenSSL keeps by itself ' +
+  '(the bare loop above).';
+
+const proxyHandshake = 'The bound is out of reach: four fifths of the best is about what the bare loop spends on the ' +
+  'handshake alone (first table), and a proxy connects to its backend, too, and closes two sockets.';
+
+const proxyIdle = 'The bound is out of reach: four fifths of the best is about what OpenSSL keeps by itself.';
+
+module.exports = {
+  'handshake-1.3-ecdsa': handshakes, idle, 'proxy-handshake': proxyHandshake, 'proxy-idle': proxyIdle,
+};
