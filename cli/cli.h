@@ -122,8 +122,7 @@ const char *cli_plain(FILE *to);
 const char *cli_span(char room[40], int64_t when);
 const char *cli_date(char room[40], int64_t when);
 
-/* -- progress.c: while something takes seconds ---------------------------------------------------
- */
+/* -- progress.c: while something takes seconds ------------------------------------------------- */
 
 /* "WHAT ..." on standard error, if that is a terminal, and a dot each second until the end. They do
  * not nest; an end without a beginning is fine. */
@@ -152,8 +151,7 @@ int cli_can_write(const char *path, bool force);
 int cli_read(char **bytes, size_t *n, const char *path, size_t limit);
 void cli_drop(char *bytes, size_t n); /* wipes and frees */
 
-/* -- terminal.c ----------------------------------------------------------------------------------
- */
+/* -- terminal.c -------------------------------------------------------------------------------- */
 
 #define CLI_PASSPHRASE_SIZE 1026
 

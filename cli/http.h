@@ -24,8 +24,7 @@ enum {
   CLI_HTTP_IDLE = 60         /* seconds without traffic, unless --idle-timeout says it */
 };
 
-/* -- http-request.c: a request ------------------------------------------------------------------
- */
+/* -- http-request.c: a request ----------------------------------------------------------------- */
 
 typedef struct cli_http_field {
   const char *name, *value;

@@ -40,8 +40,7 @@ typedef struct cli_items {
 int cli_items_read(cli_items_t *items, const char *file, const char *passphrase);
 void cli_items_free(cli_items_t *items);
 
-/* -- for those who read a form of file: PEM, PKCS#12 ---------------------------------------------
- */
+/* -- for those who read a form of file: PEM, PKCS#12 ------------------------------------------- */
 
 /* What is being read. */
 typedef struct cli_source {

@@ -53,8 +53,7 @@ void cli_parse_watch(cli_watch_t watch, void *data) {
   watcher_data = data;
 }
 
-/* -- the command that runs ----------------------------------------------------------------------
- */
+/* -- the command that runs --------------------------------------------------------------------- */
 
 static const struct poptOption *running; /* its options; NULL: none */
 

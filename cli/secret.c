@@ -23,8 +23,7 @@ int cli_passphrase_file(char room[CLI_PASSPHRASE_SIZE], const char *path) {
   return length ? CLI_OK : cli_fail("%s: its first line, the passphrase, is empty", path);
 }
 
-/* -- from the terminal --------------------------------------------------------------------------
- */
+/* -- from the terminal ------------------------------------------------------------------------- */
 
 bool cli_ask_passphrase(char room[CLI_PASSPHRASE_SIZE], const char *path) {
   return cli_ask_secret(room, "Passphrase of ", path);

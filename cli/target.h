@@ -14,8 +14,7 @@ typedef struct cli_target {
 int cli_target_parse(cli_target_t *target, const char *text, int usual_port);
 
 /* The same for who listens: PORT alone is on 127.0.0.1, as is NULL, and :PORT on all addresses
- * (host
- * ""); port 0 is any that is free. */
+ * (host ""); port 0 is any that is free. */
 int cli_target_to_listen(cli_target_t *target, const char *text, int usual_port);
 
 /* Whether an address without brackets may have been meant as address and port: "::1:8000". Both are

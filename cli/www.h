@@ -31,8 +31,7 @@ void cli_www_types_free(cli_www_types_t *types);
 /* NULL: it is not known. Lives as long as the types. */
 const char *cli_www_type(const cli_www_types_t *types, const char *name);
 
-/* -- www-open.c: on a thread, for it may take as long as disks do -------------------------------
- */
+/* -- www-open.c: on a thread, for it may take as long as disks do ------------------------------ */
 
 typedef struct cli_www_list cli_www_list_t;
 
@@ -71,8 +70,7 @@ bool cli_www_list_next(cli_www_list_t *list, char **piece, size_t *n);
  * nothing was done. */
 bool cli_www_index(cli_http_t *http, cli_www_file_t *file);
 
-/* -- www-page.c: HTML of our own ----------------------------------------------------------------
- */
+/* -- www-page.c: HTML of our own --------------------------------------------------------------- */
 
 void cli_www_print_html(FILE *to, const char *text); /* escaped, and as valid UTF-8 */
 void cli_www_page_begin(FILE *to, const char *title);
