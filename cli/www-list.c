@@ -14,7 +14,7 @@ enum { MOST = 5000 /* entries that are shown */, WAY = 16 /* folders above it */
 typedef struct entry {
   int64_t size;
   time_t modified;
-  uint32_t name; /* where it begins in `names` */
+  const char *name; /* among `names`, once all are there */
   bool is_folder;
 } entry_t;
 
@@ -22,7 +22,7 @@ typedef struct entry {
 struct cli_www_list {
   entry_t *entries;
   size_t count, room, more;
-  char *names; /* one after the other */
+  char *names; /* one after the other, as the entries were read */
   size_t used, names_room;
   char *path;
   size_t next; /* entry to be shown */
@@ -75,10 +75,8 @@ static bool add(cli_www_list_t *list, const char *name, const struct stat *facts
       !grow((void **)&list->names, &list->names_room, list->used + n, 1))
     return false;
   memcpy(list->names + list->used, name, n);
-  list->entries[list->count++] = (entry_t){.size = facts->st_size,
-                                           .modified = facts->st_mtime,
-                                           .name = (uint32_t)list->used,
-                                           .is_folder = S_ISDIR(facts->st_mode)};
+  list->entries[list->count++] = (entry_t){
+      .size = facts->st_size, .modified = facts->st_mtime, .is_folder = S_ISDIR(facts->st_mode)};
   list->used += n;
   return true;
 }
@@ -125,12 +123,20 @@ static int compare_names(const char *a, const char *b) {
   return *one ? 1 : *other ? -1 : strcmp(a, b);
 }
 
-static int compare(const void *a, const void *b, void *data) {
+static int compare(const void *a, const void *b) {
   const entry_t *one = a, *other = b;
-  const cli_www_list_t *list = data;
   if (one->is_folder != other->is_folder)
     return one->is_folder ? -1 : 1;
-  return compare_names(list->names + one->name, list->names + other->name);
+  return compare_names(one->name, other->name);
+}
+
+static void sort(cli_www_list_t *list) {
+  const char *name = list->names;
+  for (size_t i = 0; i < list->count; i++) {
+    list->entries[i].name = name;
+    name += strlen(name) + 1;
+  }
+  qsort(list->entries, list->count, sizeof *list->entries, compare);
 }
 
 /* -- the page ---------------------------------------------------------------------------------- */
@@ -148,8 +154,8 @@ static void print_size(FILE *to, int64_t bytes) {
   fprintf(to, size < 9.95 ? "%.1f %s" : "%.0f %s", size, units[i]);
 }
 
-static void print_entry(FILE *to, const cli_www_list_t *list, const entry_t *entry) {
-  const char *slash = entry->is_folder ? "/" : "", *name = list->names + entry->name;
+static void print_entry(FILE *to, const entry_t *entry) {
+  const char *slash = entry->is_folder ? "/" : "";
   struct tm tm;
   char date[40] = "", exact[40] = "";
   if (gmtime_r(&entry->modified, &tm)) {
@@ -157,9 +163,9 @@ static void print_entry(FILE *to, const cli_www_list_t *list, const entry_t *ent
     (void)strftime(exact, sizeof exact, "%Y-%m-%dT%H:%M:%SZ", &tm);
   }
   fprintf(to, "<tr%s><td><a href=\"", entry->is_folder ? " class=\"f\"" : "");
-  cli_www_print_path(to, name);
+  cli_www_print_path(to, entry->name);
   fprintf(to, "%s\"><bdi>", slash);
-  cli_www_print_html(to, name);
+  cli_www_print_html(to, entry->name);
   fprintf(to, "</bdi>%s</a><td class=\"s\">", slash);
   if (!entry->is_folder)
     print_size(to, entry->size);
@@ -232,7 +238,7 @@ static void print_piece(FILE *to, cli_www_list_t *list) {
     print_begin(to, list->path);
   list->has_begun = true;
   while (list->next < list->count && ftello(to) < PIECE)
-    print_entry(to, list, list->entries + list->next++);
+    print_entry(to, list->entries + list->next++);
   if (list->next < list->count)
     return;
   print_end(to, list);
@@ -269,19 +275,19 @@ static bool measure(cli_www_list_t *list, int64_t *size) {
 }
 
 /* It stays as long as the client takes its time. */
-static void shrink(cli_www_list_t *list) {
-  entry_t *entries = realloc(list->entries, list->count * sizeof *entries);
-  char *names = realloc(list->names, list->used);
-  list->entries = entries ? entries : list->entries;
-  list->names = names ? names : list->names;
+static void shrink(void **all, size_t size) {
+  void *smaller = realloc(*all, size);
+  if (smaller)
+    *all = smaller;
 }
 
 static bool fill(cli_www_list_t *list, int64_t *size, int root, DIR *folder) {
   if (!list->path || !read_folder(list, root, folder))
     return false;
   if (list->count) {
-    qsort_r(list->entries, list->count, sizeof *list->entries, compare, list);
-    shrink(list);
+    shrink((void **)&list->entries, list->count * sizeof *list->entries);
+    shrink((void **)&list->names, list->used);
+    sort(list);
   }
   return measure(list, size);
 }
