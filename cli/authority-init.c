@@ -149,8 +149,9 @@ static int make_all(making_t *making) {
 /* -- the folder -------------------------------------------------------------------------------- */
 
 static int check(const cli_authority_spec_t *spec) {
-  int status = cli_check_number("--days", spec->days, 1, CLI_DAYS_MOST);
-  return status ? status : cli_check_number("--subordinates", spec->subordinates, 0, 10);
+  if (spec->days != CLI_NOT_SAID && cli_check_number("--days", spec->days, 1, CLI_DAYS_MOST))
+    return CLI_FAILED;
+  return cli_check_number("--subordinates", spec->subordinates, 0, 10);
 }
 
 /* The folder, for us alone until it is closed, or we are gone. Below 0: told. */
@@ -241,7 +242,8 @@ int cli_authority_init(int argc, const char **argv) {
       {"exclude", 0, POPT_ARG_ARGV, &o.excluded, 0, "never for names under this one", "NAME"},
       {"subordinates", 0, POPT_ARG_INT, &o.subordinates, 0,
        "how many authorities may stand below it (default 0)", "N"},
-      {"days", 'd', POPT_ARG_INT, &o.days, 0, "how long it is valid (default ten years)", "N"},
+      {"days", 'd', POPT_ARG_INT, &o.days, CLI_MAYBE_SAID,
+       "how long it is valid (default ten years)", "N"},
       {"passphrase-file", 0, POPT_ARG_STRING, &passphrase_file, 0,
        "encrypt the key with the first line of FILE", "FILE"},
       {"ask-passphrase", 0, POPT_ARG_NONE, &ask, 0, "encrypt it with what you type", NULL},

@@ -69,10 +69,12 @@ void cli_parsed(cli_arguments_t *arguments);
 /* Whether the command that was parsed last has an option of that (long) name. */
 bool cli_has_option(const char *name);
 
-/* What an option for a number is before the command line says it. */
+/* What an option for a number is before the command line says it, if its default is not known then.
+ * Its entry has CLI_MAYBE_SAID as `val`, only one of a table: so nobody can say CLI_NOT_SAID. */
 #define CLI_NOT_SAID INT_MIN
+enum { CLI_MAYBE_SAID = 1 };
 
-/* Whether an option's number is CLI_NOT_SAID or from `least` to `most`. Answers an exit status. */
+/* Whether an option's number is from `least` to `most`. Answers an exit status. */
 int cli_check_number(const char *option, int number, int least, int most);
 
 /* What --tls-min or --tls-max says; NULL: the usual one. Answers an exit status. */

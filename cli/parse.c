@@ -90,6 +90,17 @@ static int refuse(cli_arguments_t *arguments, const cli_help_t *help, const char
   return CLI_USAGE + 1;
 }
 
+/* Reads all of them; what popt answers at the end. That somebody said CLI_NOT_SAID could not be
+ * seen later. */
+static int read_options(poptContext context, const struct poptOption *table) {
+  int result;
+  while ((result = poptGetNextOpt(context)) == CLI_MAYBE_SAID)
+    for (const struct poptOption *one = table; one->longName || one->shortName; one++)
+      if (one->val == CLI_MAYBE_SAID && *(const int *)one->arg == CLI_NOT_SAID)
+        return POPT_ERROR_OVERFLOW;
+  return result;
+}
+
 int cli_parse(cli_arguments_t *arguments, const cli_help_t *help, struct poptOption *table,
               int least, int most, int argc, const char **argv) {
   int wants_help = 0;
@@ -106,7 +117,7 @@ int cli_parse(cli_arguments_t *arguments, const cli_help_t *help, struct poptOpt
   arguments->owned_count = 0;
   arguments->context = poptGetContext("securepair", argc, argv, all, 0);
   const char **defaults = defaults_of(table);
-  int result = poptGetNextOpt(arguments->context);
+  int result = read_options(arguments->context, table);
   own_options(arguments, table, defaults);
   free(defaults);
   if (wants_help) {
@@ -138,7 +149,7 @@ void cli_parsed(cli_arguments_t *arguments) {
 }
 
 int cli_check_number(const char *option, int number, int least, int most) {
-  return number == CLI_NOT_SAID || (number >= least && number <= most)
+  return number >= least && number <= most
              ? CLI_OK
              : cli_fail("%s %d: %d to %d are possible", option, number, least, most);
 }

@@ -56,7 +56,7 @@ static struct poptOption table[] = {
      "at the same time; 0: any number (default 1000)", "N"},
     {"handshake-timeout", 0, POPT_ARG_INT, &said.handshake_timeout, 0,
      "until a client is secure (default 30)", "SECONDS"},
-    {"idle-timeout", 0, POPT_ARG_INT, &said.idle_timeout, 0,
+    {"idle-timeout", 0, POPT_ARG_INT, &said.idle_timeout, CLI_MAYBE_SAID,
      "without traffic until a client is cut off (0: never; default 60 for HTTP, else 0)",
      "SECONDS"},
     {"handshake-workers", 0, POPT_ARG_NONE, &said.workers, 0, "handshakes on threads of their own",
@@ -98,8 +98,9 @@ static int check(const cli_serve_options_t *o) {
     return cli_fail("--client-optional: say with --client-ca whose certificates are accepted");
   if (cli_check_number("--max-connections", o->max_connections, 0, 1000000) ||
       cli_check_number("--handshake-timeout", o->handshake_timeout, 1, 3600) ||
-      cli_check_number("--idle-timeout", o->idle_timeout, 0, 86400) || check_folders(o->readable) ||
-      cli_check_number("--grace", o->grace, 0, 86400))
+      (o->idle_timeout != CLI_NOT_SAID &&
+       cli_check_number("--idle-timeout", o->idle_timeout, 0, 86400)) ||
+      check_folders(o->readable) || cli_check_number("--grace", o->grace, 0, 86400))
     return CLI_FAILED;
   return CLI_OK;
 }

@@ -9,7 +9,7 @@ int64_t cli_end_of(int days) {
 int cli_spec_of(sp_certificate_spec_t *made, const cli_spec_t *spec) {
   if (spec->client && spec->both)
     return cli_fail("--client and --both: which is it?");
-  if (cli_check_number("--days", spec->days, 1, CLI_DAYS_MOST))
+  if (spec->days != CLI_NOT_SAID && cli_check_number("--days", spec->days, 1, CLI_DAYS_MOST))
     return CLI_FAILED;
   *made = *SP_CERTIFICATE(.subject = spec->subject, .names = spec->names,
                           .must_staple = spec->must_staple != 0);

@@ -163,6 +163,18 @@ for days in 40000 0 -1; do
   expect 1 "$securepair" certificate --key key.pem --name a.example --days $days
   says "--days $days: 1 to 36500 are possible"
 done
+# The smallest number is what an option has that was not said.
+for command in "certificate --key key.pem --name a.example --days" "authority init --days" "serve 0 --idle-timeout"; do
+  # shellcheck disable=SC2086 # words
+  expect 2 timeout 20 "$securepair" ${command% *} "${command##* }=-2147483648"
+  says "-2147483648: number too large or too small"
+done
+for command in "authority crl --days" "localhost --days" "serve 0 --handshake-timeout" "serve 0 --max-connections" \
+  "serve 0 --grace"; do
+  # shellcheck disable=SC2086 # words
+  expect 1 timeout 20 "$securepair" ${command% *} "${command##* }=-2147483648"
+  says "${command##* } -2147483648: "
+done
 expect 1 "$securepair" certificate --key key.pem --client --both --name a.example
 expect 0 "$securepair" certificate --key key.pem --client --subject CN=Ada --out client.pem
 expect 0 openssl verify -x509_strict -CAfile client.pem -purpose sslclient client.pem
