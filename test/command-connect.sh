@@ -75,6 +75,12 @@ refuses '--suites: "nope" is' --suites nope
 refuses '--groups: "nope"' --groups nope
 "$securepair" key --out other.key
 refuses '--key and --cert cert.pem do not belong together' --cert cert.pem --key other.key
+before=$port
+listen "listening on .*:([0-9]+)" "$securepair" serve 0 --key key.pem --cert cert.pem --client-ca "$root"
+expect 5 "localhost:$port" --ca "$root"
+says "it requires a client certificate: give --cert and --key"
+stop
+port=$before
 
 # -- targets -----------------------------------------------------------------------------------------
 if [ -s /proc/net/if_inet6 ]; then
