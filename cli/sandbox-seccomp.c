@@ -35,9 +35,14 @@ static const char *const allowed[] = {
     "getrlimit", "getrusage", "gettimeofday", "getuid", "nanosleep", "prlimit64", "sysinfo", "time",
     "times", "uname"};
 
+/* TCGETS2, whose own definition needs a struct that cannot be had beside termios.h: 44 is its size
+ * but on MIPS and SPARC. */
+#define ASK_TERMIOS2 _IOR('T', 0x2A, char[44])
+
 /* What libuv and the C library ask of descriptors: of terminals only whether they are some. */
 static int allow_requests(scmp_filter_ctx filter) {
-  static const scmp_datum_t requests[] = {FIONBIO, FIOCLEX, FIONREAD, TCGETS};
+  static const scmp_datum_t requests[] = {FIONBIO, FIOCLEX,    FIONREAD,
+                                          TCGETS,  TIOCGWINSZ, ASK_TERMIOS2};
   int status = 0;
   for (size_t i = 0; i < sizeof requests / sizeof *requests && !status; i++) {
     struct scmp_arg_cmp request = SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, requests[i]);

@@ -76,12 +76,22 @@ int seccomp_load(void *filter) {
   dprintf(2, "TIOCLINUX: %m\n");
   tcsetattr(2, TCSANOW, &modes);
   dprintf(2, "TCSETS: %m\n");
+  struct winsize size;
+  ioctl(2, TIOCGWINSZ, &size);
+  dprintf(2, "TIOCGWINSZ: %m\n");
+#ifdef TCGETS2 /* with the size of struct termios2, which cannot be had beside termios.h */
+  char modes2[44];
+  ioctl(2, _IOR('T', 0x2A, modes2), modes2);
+  dprintf(2, "TCGETS2: %m\n");
+#endif
   return status;
 }
 END
 if command -v cc >/dev/null && cc -shared -fPIC -o probe.so probe.c; then
   LD_PRELOAD=$PWD/probe.so serve
   for request in TIOCSTI TIOCLINUX TCSETS; do says "$request: Function not implemented"; done
+  for request in TIOCGWINSZ TCGETS2; do says_not "$request: Function not implemented"; done
+  says "TIOCGWINSZ: Inappropriate ioctl"
   stop
 else
   printf '%s: no compiler: ioctl is not asked\n' "$test_name" >&2
