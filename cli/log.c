@@ -92,14 +92,14 @@ static void put_safely(FILE *to, const char *text) {
 }
 
 /* Quoted, unless it is plain to see where it ends. */
-static void put_text(FILE *to, const char *text) {
-  bool is_word = *text && !text[strcspn(text, " ,\"\\")];
+static void put_text(FILE *to, const char *text, size_t n) {
+  bool is_word = n && strcspn(text, " ,\"\\") == n;
   if (is_word) {
-    put_safely(to, text);
+    cli_put_bytes(to, text, n, true, "");
     return;
   }
   fputc('"', to);
-  for (; *text; text++) {
+  for (; n; n--, text++) {
     if (*text == '"' || *text == '\\')
       fputc('\\', to);
     cli_put_bytes(to, text, 1, true, "");
@@ -109,7 +109,7 @@ static void put_text(FILE *to, const char *text) {
 
 static void put_value(FILE *to, const json_t *value) {
   if (json_is_string(value))
-    put_text(to, json_string_value(value));
+    put_text(to, json_string_value(value), json_string_length(value));
   else if (json_is_integer(value))
     fprintf(to, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
   else if (json_is_real(value))
@@ -154,20 +154,26 @@ static void put_plain(FILE *to, json_t *line) {
   }
 }
 
-/* No text is longer than what a person would read; cut where a character begins. */
+/* Where a character begins, as far as it is text. */
+static size_t cut_at(const char *text, size_t most) {
+  size_t n = most;
+  while (n > most - 3 && ((unsigned char)text[n] & 0xc0) == 0x80)
+    n--;
+  return n;
+}
+
+/* No text is longer than what a person would read. */
 static void bound(json_t *object) {
   char cut[LONGEST + sizeof "..."];
   const char *name;
   json_t *value;
   json_object_foreach(object, name, value) {
-    size_t n = LONGEST;
-    if (!json_is_string(value) || json_string_length(value) <= n)
+    if (!json_is_string(value) || json_string_length(value) <= LONGEST)
       continue;
+    size_t n = cut_at(json_string_value(value), LONGEST);
     memcpy(cut, json_string_value(value), n);
-    while (((unsigned char)json_string_value(value)[n] & 0xc0) == 0x80)
-      n--;
     memcpy(cut + n, "...", sizeof "...");
-    (void)json_string_setn(value, cut, n + 3);
+    (void)json_string_setn_nocheck(value, cut, n + 3);
   }
 }
 
@@ -179,6 +185,32 @@ static json_t *time_now(void) {
   size_t n = gmtime_r(&now.tv_sec, &tm) ? strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm) : 0;
   snprintf(text + n, sizeof text - n, ".%03ldZ", now.tv_nsec / 1000000);
   return json_string(text);
+}
+
+/* JSON has no bytes but text: of those that are none, what is no printable ASCII comes out as \xHH,
+ * and so does the backslash. */
+static void make_text(json_t *value) {
+  const char *bytes = json_string_value(value);
+  size_t n = json_string_length(value), size;
+  char *escaped = NULL;
+  json_t *text = json_stringn(bytes, n); /* NULL: no UTF-8 */
+  FILE *to = text ? NULL : open_memstream(&escaped, &size);
+  json_decref(text);
+  if (!to)
+    return;
+  cli_put_bytes(to, bytes, n <= LONGEST ? n : LONGEST + 1, true, "\\");
+  if (fclose(to) == 0)
+    (void)json_string_setn(value, escaped, size);
+  free(escaped);
+}
+
+static void make_texts(json_t *object) {
+  const char *name;
+  json_t *value;
+  json_object_foreach(object, name, value) {
+    if (json_is_string(value))
+      make_text(value);
+  }
 }
 
 /* jansson escapes all that is no printable ASCII, but DEL. */
@@ -202,6 +234,8 @@ static void put_line(cli_log_t *log, const char *event, json_t *facts) {
     json_object_set_new(line, "time", time_now());
     json_object_set_new(line, "event", json_string(event));
     (void)json_object_update(line, facts);
+    if (log->json)
+      make_texts(line);
     bound(line);
     if (log->json)
       put_json(to, line);
@@ -244,23 +278,7 @@ void cli_log_say(cli_log_t *log, const char *event, const char *format, ...) {
   cli_log_put(log, event, facts);
 }
 
-json_t *cli_log_text(const void *bytes, size_t n) {
-  static const char digits[] = "0123456789ABCDEF";
-  const unsigned char *in = bytes;
-  json_t *text = json_stringn(bytes, n); /* NULL: no UTF-8 */
-  if (text)
-    return text;
-  char room[4 * LONGEST + 8], *out = room;
-  for (size_t i = 0; i < n && i <= LONGEST; i++) {
-    if (in[i] >= 0x20 && in[i] <= 0x7e) {
-      *out++ = (char)in[i];
-      continue;
-    }
-    *out++ = '\\', *out++ = 'x';
-    *out++ = digits[in[i] >> 4], *out++ = digits[in[i] & 15];
-  }
-  return json_stringn(room, (size_t)(out - room));
-}
+json_t *cli_log_text(const void *bytes, size_t n) { return json_stringn_nocheck(bytes, n); }
 
 /* -- life -------------------------------------------------------------------------------------- */
 

@@ -73,6 +73,12 @@ sign $'/CN=\e[31mred\nforged \u009b31m'
 talk hello --insecure --cert client.pem --key client.key || fail "the client is refused: $(cat err)"
 timeout $patience openssl s_client -connect "127.0.0.1:$port" -servername $'a\e[31m' </dev/null >out 2>&1 || true
 wait_for 'client subject "CN='
+# Bytes that are no text have one backslash, a backslash of the client's two.
+for name in $'b\xff' 'b\xFF'; do
+  timeout $patience openssl s_client -connect "127.0.0.1:$port" -servername "$name" </dev/null >out 2>&1 || true
+done
+wait_for 'server name b\xFF,'
+wait_for 'server name "b\\xFF",'
 wait_for 'client subject "CN=\\\"quoted\\\"\\, {}\\, plain"'
 stop
 printable
