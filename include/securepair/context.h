@@ -224,7 +224,8 @@ typedef struct sp_options {
    * called) */
   int store_timeout;
   /* seconds for which a session can be resumed, at most 604 800 (RFC 8446 4.6.1); so long after the
-   * full handshake a server wants another one in any case. Default 7200 */
+   * full handshake a server wants another one in any case; a session without its time, as a server
+   * of Node's makes them, counts from when it first comes back here. Default 7200 */
   int session_timeout;
   /* 1 to 32 bytes: a server resumes only sessions that were made under the same ones, and under
    * the same policy */

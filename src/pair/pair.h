@@ -322,7 +322,11 @@ bool sp__pair_answer_staple(sp_pair_t *pair); /* true: the engine goes on */
 void sp__pair_offer_psk(sp_pair_t *pair);
 bool sp__pair_asks_for_keys(const sp_pair_t *pair);
 bool sp__pair_is_psk(const sp_pair_t *pair); /* both sides knew a key, in place of a certificate */
-bool sp__pair_is_key_label(const void *label, size_t n); /* such a session's, in its ticket */
+/* Such a session's label, in its ticket: how long it is with its identity's NUL; 0: it is none. */
+#define SP__KEY_MARK 4u
+#define SP__IDENTITY_MAX 256u /* with its NUL */
+#define SP__KEY_LABEL_MAX (SP__KEY_MARK + SP__IDENTITY_MAX)
+size_t sp__pair_key_label(const void *label, size_t n);
 
 /* hello.c: whether the context can have these hooks beside it; SP_EOPTION. */
 int sp__hooks_check(const sp_hooks_t *hooks, const sp_context_t *context, sp_error_t *why);

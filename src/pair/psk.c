@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "pair/pair.h"
 
-#define IDENTITY_MAX 256u /* with its NUL */
+#define IDENTITY_MAX SP__IDENTITY_MAX
 
 /* A question to a hook, and its answer. */
 typedef struct question {
@@ -20,8 +20,8 @@ typedef struct question {
 } question_t;
 
 /* What an external key's session of TLS 1.3 carries, also in the tickets made of it, where OpenSSL
- * keeps what is the program's: these letters, then the identity. */
-static const char mark[4] = "psk";
+ * keeps what is the program's: these letters, then the identity; what follows is ticket.c's. */
+static const char mark[SP__KEY_MARK] = "psk";
 
 static void ask(sp_pair_t *pair, void *what) {
   question_t *q = what;
@@ -212,15 +212,19 @@ int sp_pair_use_key(sp_pair_t *pair, const char *identity, const void *key, size
   return 0;
 }
 
-bool sp__pair_is_key_label(const void *label, size_t n) {
-  return n > sizeof mark && !memcmp(label, mark, sizeof mark);
+size_t sp__pair_key_label(const void *label, size_t n) {
+  if (n <= sizeof mark || memcmp(label, mark, sizeof mark) != 0)
+    return 0;
+  const char *identity = (const char *)label + sizeof mark;
+  const char *end = memchr(identity, '\0', n - sizeof mark);
+  return end ? sizeof mark + (size_t)(end - identity) + 1 : 0;
 }
 
 static bool is_marked(SSL_SESSION *session) {
   void *label;
   size_t n;
   return session && SSL_SESSION_get0_ticket_appdata(session, &label, &n) &&
-         sp__pair_is_key_label(label, n);
+         sp__pair_key_label(label, n);
 }
 
 /* A ticket may come from a server that shares its keys with this one but knows others' keys, too:
