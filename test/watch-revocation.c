@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
 
 #include "support/clock.h"
 #include "support/site.h"
@@ -298,6 +300,49 @@ static void an_ended_list_ends_sessions(void **state) {
   }
 }
 
+/* One that ended, and that nobody looks at. */
+static const char *indirect_of(const pki_t *issuer) {
+  static char text[4096];
+  BIO *from = BIO_new_mem_buf(pki_crl(issuer, NULL, -2 * HOUR, -60), -1),
+      *to = BIO_new(BIO_s_mem());
+  X509_CRL *crl = PEM_read_bio_X509_CRL(from, NULL, NULL, NULL);
+  X509_EXTENSION *point =
+      X509V3_EXT_nconf_nid(NULL, NULL, NID_issuing_distribution_point, "critical,indirectCRL:TRUE");
+  assert_true(crl && point && X509_CRL_add_ext(crl, point, -1));
+  assert_true(X509_CRL_sign(crl, issuer->key, EVP_sha256()) > 0);
+  assert_true(PEM_write_bio_X509_CRL(to, crl));
+  int n = BIO_read(to, text, sizeof text - 1);
+  assert_true(n > 0);
+  text[n] = '\0';
+  X509_EXTENSION_free(point);
+  X509_CRL_free(crl);
+  BIO_free(from);
+  BIO_free(to);
+  return text;
+}
+
+/* A bundle that keeps the lists of before, or has indirect ones, which nobody looks at: what counts
+ * is the newest that is current. */
+static void only_lists_that_count_end_sessions(void **state) {
+  const pki_t *client = pki_default()->client, *root = pki_default()->root;
+  (void)state;
+  for (int i = 0; i < 4; i++) {
+    site_t site;
+    char lists[10000];
+    const char *old = i < 2 ? pki_crl(root, NULL, -2 * HOUR, -60) : indirect_of(root);
+    const char *current = list_of(NULL, HOUR);
+    begin(&site);
+    (void)snprintf(lists, sizeof lists, "%s%s", i % 2 ? old : current, i % 2 ? current : old);
+    follow_list(&site, lists);
+    expect_served(&site, client, false);
+    expect_served(&site, client, true);
+    clock_shift(HOUR + 1);
+    expect_refused(&site, client, "CRL_HAS_EXPIRED");
+    clock_shift(0);
+    site_close(&site);
+  }
+}
+
 /* The client's certificate ended meanwhile: it may have a new one, and is not refused for the old
  * one. */
 static void a_certificate_that_ended_ends_sessions(void **state) {
@@ -395,6 +440,7 @@ int main(void) {
       cmocka_unit_test(a_torn_list_changes_nothing),
       cmocka_unit_test(a_list_that_ended_is_replaced),
       cmocka_unit_test(an_ended_list_ends_sessions),
+      cmocka_unit_test(only_lists_that_count_end_sessions),
       cmocka_unit_test(a_certificate_that_ended_ends_sessions),
       cmocka_unit_test(s_client_sees_the_new_ones),
       cmocka_unit_test(s_client_resumes_no_longer),

@@ -180,8 +180,8 @@ typedef struct sp_options {
   const char *const *ca_files;
   /* PEM texts of complete revocation lists; given: every certificate of a chain is looked up, in
    * the newest list of its issuer, and a missing or stale list refuses (fail closed). Delta lists
-   * are errors; indirect ones, and those for some reasons only, do not count. While one is stale no
-   * session that was made with a certificate of the peer is resumed */
+   * are errors; indirect ones, and those for some reasons only, do not count. While an issuer has
+   * only stale ones no session that was made with a certificate of the peer is resumed */
   const char *const *crl;
   const char *const *crl_files; /* ... or of files, PEM or DER */
   sp_trust_t *trust; /* in place of ca: certificates that were read before; it is retained */

@@ -24,7 +24,7 @@ int sp__policy_load(sp_context_t *context, const sp_options_t *options, sp_error
 /* ca, crl, system roots. */
 int sp__trust_load(sp_context_t *context, const sp_options_t *options, sp_error_t *why);
 
-/* From when until when all revocation lists of the store are valid. */
+/* From when until when each issuer of the revocation lists of the store has a valid one. */
 void sp__lists_note(sp_context_t *context, X509_STORE *store);
 
 /* Keys, certificates with chains, PKCS#12; after the two above, whose limits apply to them. */

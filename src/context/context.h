@@ -46,7 +46,7 @@ struct sp_context {
   uint8_t session_name[32]; /* under which a server's sessions are resumed */
   int record_size;          /* 0: full ones */
   int64_t lists_from,
-      lists_until; /* all revocation lists are valid, in Unix time; no lists: always */
+      lists_until; /* each issuer has a valid revocation list, in Unix time; no lists: always */
 };
 
 /*
@@ -87,7 +87,7 @@ static inline bool sp__context_can_serve(const sp_context_t *context) {
   return context->has_certificate || context->hooks.psk_server;
 }
 
-/* Whether all its revocation lists are valid now. */
+/* Whether each issuer of its revocation lists has one that is valid now. */
 bool sp__lists_are_current(const sp_context_t *context);
 
 /* Has a server's SSL ask for a certificate after its handshake. Returns as the above. */
