@@ -240,6 +240,36 @@ static void its_descriptors_keep_no_peer_waiting(void **state) {
   }
 }
 
+static void on_secure(sp_stream_t *stream, int status) { (void)stream, (void)status; }
+
+/* Nor where the child was there before any connection of TLS, but a context was. The first test:
+ * it notices only what no other one made the library notice. */
+static void a_socket_of_before_the_first_pair(void **state) {
+  (void)state;
+  int ends[2], fds[2];
+  uv_loop_t loop;
+  uv_pipe_t io;
+  sp_stream_t *stream;
+  sp_options_t options = {.size = sizeof options,
+                          .context = couple_server_context(SP_PROTOCOL_DEFAULT)};
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  pid_t child = hold_until_end(ends);
+  assert_int_equal(uv_loop_init(&loop), 0);
+  assert_int_equal(uv_pipe_init(&loop, &io, 0), 0);
+  assert_int_equal(uv_pipe_open(&io, fds[0]), 0);
+  assert_int_equal(
+      sp_stream_adopt(&stream, (uv_stream_t *)&io, SP_SERVER, NULL, 0, on_secure, NULL, &options),
+      0);
+  sp_stream_destroy(stream);
+  assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+  assert_int_equal(uv_loop_close(&loop), 0);
+  hear_the_end(fds[1]);
+  close(fds[1]);
+  close(ends[0]);
+  close(ends[1]);
+  check_child(child);
+}
+
 /* -- its own ----------------------------------------------------------------------------------- */
 
 /* With contexts that were there before. Their random numbers differ, or the nonces would not. */
@@ -310,6 +340,7 @@ static void servers_that_fork_before_the_first_connection(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_socket_of_before_the_first_pair),
       cmocka_unit_test(a_child_cannot_use_what_it_inherited),
       cmocka_unit_test(nor_finish_a_handshake),
       cmocka_unit_test(a_grandchild_neither),

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "certificate/certificate.h"
 #include "context/build.h"
 
@@ -177,6 +178,7 @@ int sp_context_new(sp_context_t **context, sp_error_t *why, const sp_options_t *
     status = sp__options_check(&copy, why);
   if (status < 0)
     return status;
+  sp__process_watch(); /* children of before the first connection may have its socket */
   sp_context_t *made = sp__zalloc(sizeof *made);
   if (!made)
     return sp__fail_memory(why);
