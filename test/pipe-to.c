@@ -3,9 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -13,6 +16,14 @@
 #include "support/hole.h"
 
 #define MB (1024u * 1024u)
+
+static bool fails_next; /* the library's next allocation */
+
+static void *allocate(size_t size) {
+  bool fails = fails_next;
+  fails_next = false;
+  return fails ? NULL : malloc(size);
+}
 
 /* The plain server says back what it hears, and ends when it is ended. */
 typedef struct backend {
@@ -213,6 +224,65 @@ static void test_piped_meanwhile(void **state) {
   proxy_close(proxy);
 }
 
+/* What a child inherited it may drop: the parent's plain connection goes on. It forked itself, too,
+ * so that it parts with what is its own. */
+static void drop_inherited(proxy_t *proxy) {
+  pid_t grandchild;
+  (void)alarm(20);
+  if (uv_loop_fork(&proxy->stage.uv) != 0 || (grandchild = fork()) < 0)
+    _exit(2);
+  if (!grandchild)
+    _exit(0);
+  if (waitpid(grandchild, NULL, 0) != grandchild)
+    _exit(3);
+  sp_stream_destroy(proxy->server.stream);
+  while (!proxy->server.closes)
+    (void)uv_run(&proxy->stage.uv, UV_RUN_ONCE);
+  _exit(0);
+}
+
+static void test_dropped_by_a_child(void **state) {
+  (void)state;
+  int status;
+  proxy_t *proxy = proxy_open();
+  assert_int_equal(sp_stream_pipe_to(proxy->server.stream, "127.0.0.1", proxy->port), 0);
+  flow_send(&proxy->client, 1000);
+  STAGE_UNTIL(&proxy->stage, proxy->client.received == 1000);
+  pid_t child = fork();
+  if (!child)
+    drop_inherited(proxy);
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+  proxy->client.end_when_sent = true;
+  flow_send(&proxy->client, 1000);
+  STAGE_UNTIL(&proxy->stage, proxy->client.closes && proxy->server.closes);
+  assert_int_equal(proxy->client.received, 2000);
+  assert_int_equal(proxy->client.errors + proxy->server.errors, 0);
+  stop_listening(proxy);
+  proxy_close(proxy);
+}
+
+/* Where the pipe cannot begin although the connection is there. */
+static void test_no_memory(void **state) {
+  (void)state;
+  char text[100];
+  proxy_t *proxy = proxy_open();
+  (void)snprintf(text, sizeof text, "cannot pipe the stream to 127.0.0.1 port %d: ", proxy->port);
+  flow_send(&proxy->server, 1); /* and the client has its tickets */
+  STAGE_UNTIL(&proxy->stage, proxy->client.received == 1);
+  assert_int_equal(sp_stream_pipe_to(proxy->server.stream, "127.0.0.1", proxy->port), 0);
+  fails_next = true;
+  STAGE_UNTIL(&proxy->stage, proxy->server.errors);
+  assert_false(fails_next);
+  assert_int_equal(proxy->server.error_status, UV_ENOMEM);
+  assert_non_null(strstr(sp_stream_error(proxy->duo.accepted)->text, text));
+  while (!proxy->backend.accepted) /* by the kernel it is already */
+    stage_turn(&proxy->stage);
+  stop_listening(proxy);
+  proxy_close(proxy);
+}
+
 static void test_misuse(void **state) {
   (void)state;
   proxy_t *proxy = proxy_open();
@@ -230,11 +300,14 @@ static void test_misuse(void **state) {
 }
 
 int main(void) {
+  if (sp_replace_allocator(allocate, realloc, free) != 0)
+    return 1;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_address),         cmocka_unit_test(test_name),
       cmocka_unit_test(test_refused),         cmocka_unit_test(test_unknown_name),
       cmocka_unit_test(test_no_answer),       cmocka_unit_test(test_destroyed_meanwhile),
-      cmocka_unit_test(test_piped_meanwhile), cmocka_unit_test(test_misuse),
+      cmocka_unit_test(test_piped_meanwhile), cmocka_unit_test(test_dropped_by_a_child),
+      cmocka_unit_test(test_no_memory),       cmocka_unit_test(test_misuse),
   };
   return cmocka_run_group_tests_name("pipe-to", tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "context/context.h"
 #include "pair/cache.h"
 #include "pair/pair.h"
@@ -123,15 +124,18 @@ static void on_time(sp__deadline_t *deadline) {
   fail(connector, &error);
 }
 
-/* The stream is destroyed already where something went wrong. */
+/* The stream is destroyed already where something went wrong. In a child that inherited both the
+ * connection is the parent's, which goes on. */
 static void on_pipe_over(uv_stream_t *plain, int status) {
   (void)status;
-  sp__transport_part(plain);
+  if ((uintptr_t)plain->data == sp__process)
+    sp__transport_part(plain);
   uv_close((uv_handle_t *)plain, on_loser_closed);
 }
 
-static void pipe_with(sp_stream_t *stream, uv_stream_t *plain) {
+static void pipe_with(const sp__connector_t *connector, sp_stream_t *stream, uv_stream_t *plain) {
   sp_error_t error;
+  plain->data = (void *)(uintptr_t)sp__process;  /* for on_pipe_over */
   (void)uv_tcp_nodelay((uv_tcp_t *)plain, true); /* records are passed on as they come */
   int status = sp_stream_pipe_plain(stream, plain, SP_PIPE_BOTH, on_pipe_over);
   if (status == 0)
@@ -142,7 +146,8 @@ static void pipe_with(sp_stream_t *stream, uv_stream_t *plain) {
   else if (status == SP_ETRUNCATED)
     sp__fail(&error, status, SP_PEER, "the peer was cut off while the stream was being piped");
   else
-    sp__fail_system(&error, status, "cannot read from what the stream is piped to");
+    sp__fail_system(&error, status, "cannot pipe the stream to %s port %d", connector->host,
+                    connector->port);
   sp__stream_fail(stream, &error);
 }
 
@@ -150,7 +155,7 @@ static void win(sp__connector_t *connector, uv_stream_t *io) {
   sp_stream_t *stream = connector->stream;
   wind_up(connector);
   if (connector->pipes)
-    pipe_with(stream, io);
+    pipe_with(connector, stream, io);
   else
     sp__stream_bind(stream, io, true, stream->pair, &connector->settings);
 }
