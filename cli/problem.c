@@ -3,6 +3,15 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+static void *allocate(size_t n) {
+  void *p = malloc(n);
+  if (!p)
+    cli_no_memory();
+  return p;
+}
+
+void cli_json_whole(void) { json_set_alloc_funcs(allocate, free); }
+
 json_t *cli_json_text(const char *text) {
   json_t *json = json_string(text);
   if (json)

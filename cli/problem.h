@@ -6,6 +6,10 @@
 
 #include "cli.h"
 
+/* From here on JSON that finds no memory ends the command, which else would say less than it should:
+ * for one that has nothing to save, and has no JSON yet. */
+void cli_json_whole(void);
+
 /* A text as JSON, also where it is no UTF-8. */
 json_t *cli_json_text(const char *text);
 

@@ -231,6 +231,7 @@ int cli_show(int argc, const char **argv) {
   int parsed = cli_parse(&arguments, &help, table, 1, -1, argc, argv);
   if (parsed)
     return parsed - 1;
+  cli_json_whole();
   int status = show(&arguments, passphrase_file, json != 0);
   cli_parsed(&arguments);
   return status;
