@@ -26,8 +26,9 @@ async function measureCounts(kit, row, settings, tell) {
 // Lines of cells, for a terminal or a document.
 function countsTable({ counts }, titleOf) {
   const cell = (value) => (value === undefined ? '' : value.toLocaleString('en'));
-  return [['', '', ...COLUMNS], ...counts.map((one) =>
-    [one.title, titleOf(one.name), ...COLUMNS.map((name) => cell(one[name]))])];
+  const columns = COLUMNS.filter((name) => counts.some((one) => one[name] !== undefined));
+  return [['', '', ...columns], ...counts.map((one) =>
+    [one.title, titleOf(one.name), ...columns.map((name) => cell(one[name]))])];
 }
 
 const countsSeconds = (row, { quick }) => (quick ? 20 : 240);

@@ -9,6 +9,8 @@ const { number, factor, interval } = require('./table.js');
 const chart = require('./chart.js');
 const { countsTable } = require('./counts.js');
 const notes = require('./notes.js');
+const { isBusy } = require('./machine.js');
+const { duration } = require('./progress.js');
 
 const UNITS = {
   us: 'microseconds of server CPU each', 's/GB': 'seconds of server CPU for a GB',
@@ -114,7 +116,7 @@ function groupSection(group, rows, pictures) {
 }
 
 function unitsOf(rows) {
-  const units = [...new Set(rows.map(({ unit }) => unit))].filter((unit) => unit in UNITS);
+  const units = [...new Set(rows.filter(({ series }) => !series).map(({ unit }) => unit))].filter((unit) => unit in UNITS);
   return units.length ? [`${units.map((unit) => `${unit}: ${UNITS[unit]}`).join('; ')}.`] : [];
 }
 
@@ -134,9 +136,9 @@ function contestantsSection(versions) {
 
 function conditions({ when, command, machine }) {
   const stolen = machine.stolen >= 0.005 ? `; a hypervisor took ${(machine.stolen * 100).toFixed(1)} % of the time` : '';
-  return `\`${command}\` on ${when.slice(0, 10)} at ${when.slice(11, 16)} UTC${machine.minutes ? `, in ${Math.max(1, Math.round(machine.minutes))} minutes` : ', which did not come to its end'}. ` +
-    `Machine: ${machine.processor}, ${machine.memory}; ${machine.system}; load ${machine.loadBefore.toFixed(1)} before the run${stolen}. ` +
-    `${machine.loadBefore > 0.5 ? '**The machine had other work at the same time: these figures are rough.** ' : ''}` +
+  return `\`${command}\` on ${when.slice(0, 10)} at ${when.slice(11, 16)} UTC${machine.minutes ? `, in ${duration(machine.minutes * 60)}` : ', which did not come to its end'}. ` +
+    `Machine: ${machine.processor}, ${machine.memory}; ${machine.system}; ${machine.loadBefore.toFixed(1)} cores at work just before the run${stolen}. ` +
+    `${isBusy(machine) ? '**The machine had other work at the same time: these figures are rough.** ' : ''}` +
     `${machine.openssl}, libuv ${machine.libuv}, node ${machine.node}, ${machine.compiler}. securepair ${machine.commit}.`;
 }
 

@@ -7,10 +7,11 @@ const os = require('node:os');
 
 const { able } = require('./processes.js');
 
-// The first line of what a program says of itself.
+// The first line of what a program says of itself, with a number in it.
 function said(...words) {
   const { status, stdout, stderr } = spawnSync(words[0], words.slice(1), { encoding: 'utf8' });
-  return status === 0 ? `${stdout}${stderr}`.trim().split('\n')[0] : 'unknown';
+  const lines = `${stdout}${stderr}`.trim().split('\n');
+  return status === 0 ? (lines.find((line) => /\d/.test(line)) ?? lines[0]) : 'unknown';
 }
 
 const read = (file) => {
@@ -29,8 +30,18 @@ const distribution = () => /^PRETTY_NAME="?([^"\n]*)/m.exec(read('/etc/os-releas
 function processorTime() {
   const [user, nice, system, idle, wait, irq, soft, steal = 0] =
     read('/proc/stat').split('\n')[0].trim().split(/\s+/).slice(1).map(Number);
-  return { all: user + nice + system + idle + wait + irq + soft + steal, steal };
+  return { all: user + nice + system + idle + wait + irq + soft + steal, free: idle + wait, steal };
 }
+
+// How many cores are at work during a second in which we do nothing.
+function coresAtWork() {
+  const before = processorTime();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+  const after = processorTime();
+  return os.cpus().length * (1 - (after.free - before.free) / Math.max(1, after.all - before.all));
+}
+
+const isBusy = ({ loadBefore }) => loadBefore > 0.2;
 
 function describeMachine(root) {
   return {
@@ -43,7 +54,7 @@ function describeMachine(root) {
     node: process.version,
     commit: said('git', '-C', root, 'describe', '--always', '--dirty', '--tags'),
     pinned: able.core, realTime: able.realTime,
-    loadBefore: os.loadavg()[0],
+    loadBefore: coresAtWork(),
   };
 }
 
@@ -56,4 +67,4 @@ function watchMachine() {
   };
 }
 
-module.exports = { said, describeMachine, watchMachine };
+module.exports = { said, describeMachine, watchMachine, isBusy };

@@ -15,7 +15,7 @@ const { measureIdle, idleSeconds, connectionsOf } = require('./idle.js');
 const { measureLatency, latencySeconds } = require('./latency.js');
 const { judgeCost, judgeLatency } = require('./judge.js');
 const { measureCounts, countsSeconds } = require('./counts.js');
-const { describeMachine, watchMachine } = require('./machine.js');
+const { describeMachine, watchMachine, isBusy } = require('./machine.js');
 const { makeProgress, duration } = require('./progress.js');
 const { rowText, summaryText } = require('./table.js');
 const { writeDocument } = require('./document.js');
@@ -23,15 +23,21 @@ const { stopAll } = require('./processes.js');
 
 const root = path.join(__dirname, '..');
 
+const FULL = { rounds: 12, seconds: 2, latencyRounds: 9, latencySeconds: 2, times: 2, connections: [2000, 10000] };
+const QUICK = { rounds: 5, seconds: 0.6, latencyRounds: 3, latencySeconds: 1, times: 1, connections: [500, 3000] };
+
 const usage = `usage: ./run bench [WHAT...] [--quick] [--rounds N] [--seconds S] [--results FILE]
-       ./run bench --document FILE      docs/performance.md from the results of a run
-WHAT is groups or rows; the names of peers among them leave out the others. Default: all.
+       ./run bench --document FILE      docs/performance.md from the results of a whole run
+       ./run bench kept                 what bench/counts.txt keeps: our counts, for a test to compare
+All of it takes about 40 minutes and wants a machine that does nothing else; peers that are not there
+are installed. WHAT is groups or rows; the names of peers among them leave out the others.
+  --quick         about 6 minutes: fewer and shorter slices, fewer connections, no instructions counted
+  --rounds N      turns that everybody gets (${FULL.rounds}; quick: ${QUICK.rounds})
+  --seconds S     how long a turn is (${FULL.seconds}; quick: ${QUICK.seconds})
+  --results FILE  where all figures go, as JSON (a new file in bench/results/)
   groups: ${Object.keys(GROUPS).join(' ')}
   rows:   ${ROWS.map(({ name }) => name).join(' ').replace(/(.{1,88})( |$)/g, '$1\n          ').trim()}
   peers:  ${PEERS.join(' ')}`;
-
-const FULL = { rounds: 12, seconds: 2, latencyRounds: 9, latencySeconds: 2, times: 2, connections: [2000, 10000] };
-const QUICK = { rounds: 5, seconds: 0.6, latencyRounds: 3, latencySeconds: 1, times: 1, connections: [500, 3000] };
 
 class Usage extends Error {}
 
@@ -171,9 +177,21 @@ function versions(kit, rows) {
   }));
 }
 
+// Where the results go; known to be writable before anything is measured.
+function resultsFile(file, when) {
+  const results = path.join(__dirname, 'results');
+  if (!file) fs.mkdirSync(results, { recursive: true });
+  const to = file ?? path.join(results, `${when.slice(0, 19).replace(/:/g, '-')}Z.json`);
+  try {
+    fs.accessSync(path.dirname(to), fs.constants.W_OK);
+  } catch (error) {
+    throw new Error(`results cannot be written to ${to}: ${error.message}`);
+  }
+  return to;
+}
+
 // Whole or not at all.
 function save(file, report) {
-  fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.writeFileSync(`${file}.new`, `${JSON.stringify(report, null, 1)}\n`);
   fs.renameSync(`${file}.new`, file);
 }
@@ -202,7 +220,7 @@ async function measure(kit, rows, report, file) {
 async function runBench({ words, settings, build, file }) {
   const rows = chosenRows(words);
   const when = new Date().toISOString();
-  const to = file ?? path.join(__dirname, 'results', `${when.slice(0, 19).replace(/:/g, '-')}Z.json`);
+  const to = resultsFile(file, when);
   const kinds = [...new Set(rows.map(({ what }) => what.key))];
   const kit = await makeKit({ build, programs: programs(rows), kinds }, (text) => console.log(text));
   const machine = describeMachine(root);
@@ -212,6 +230,7 @@ async function runBench({ words, settings, build, file }) {
     settings, machine, versions: versions(kit, rows), results: [],
   };
   console.log(`${machine.processor}; ${machine.system}; ${machine.openssl}; ${machine.commit}`);
+  if (isBusy(machine)) console.log('The machine has other work: the figures are rough.');
   if (!machine.pinned) console.log('Server and client share the cores here: the figures are rough.');
   if (!machine.realTime) console.log('No real-time priority here: the latency probe waits like everybody.');
   console.log();
@@ -220,7 +239,7 @@ async function runBench({ words, settings, build, file }) {
   Object.assign(report.machine, watched(), { minutes: (Date.now() - start) / 60000 });
   save(to, report);
   console.log(summaryText(report.results));
-  console.log(`${duration((Date.now() - start) / 1000)}; written: ${path.relative(process.cwd(), to)}`);
+  console.log(`${duration((Date.now() - start) / 1000)}; written: ${file ?? path.relative(process.cwd(), to)}`);
   return report.results.some(({ error }) => error) ? 1 : 0;
 }
 
@@ -229,8 +248,11 @@ function document(file) {
   try {
     report = JSON.parse(fs.readFileSync(file, 'utf8'));
   } catch (error) {
-    fail(`${file} has no results: ${error.message}`);
+    throw new Error(`${file} has no results: ${error.message}`);
   }
+  const left = ROWS.filter(({ name }) => !report.results.some((row) => row.name === name)).map(({ name }) => name);
+  if (left.length)
+    throw new Error(`${file} is of a part of the rows, and docs/performance.md is of all; it lacks ${left.join(', ')}`);
   for (const written of writeDocument(report, path.join(root, 'docs'))) console.log(`written: ${path.relative(process.cwd(), written)}`);
   return 0;
 }

@@ -8,7 +8,7 @@ const number = (value) => {
   return value.toFixed(value >= 10 ? 1 : 2);
 };
 const factor = (value) => value.toFixed(value >= 10 ? 1 : 3);
-const interval = ({ low, high }) => `[${factor(low)}, ${factor(high)}]`;
+const interval = ({ low, high }) => (low === high ? '(measured once)' : `[${factor(low)}, ${factor(high)}]`);
 const verdict = ({ kept }) => (kept ? 'kept' : 'MISSED');
 
 const UNITS = { us: 'us of server CPU', 's/GB': 's of server CPU for a GB', KB: 'KB of resident memory' };
@@ -44,7 +44,7 @@ function latencyText({ title, series, ratios, bounds, contestants }) {
 }
 
 function countsText(result) {
-    const lines = countsTable(result, (name) => result.contestants.find((one) => one.name === name).title);
+  const lines = countsTable(result, (name) => result.contestants.find((one) => one.name === name).title);
   const widths = lines[0].map((_, i) => Math.max(...lines.map((cells) => cells[i].length)));
   return [result.title, ...lines.map((cells) => `  ${cells.map((cell, i) =>
     (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')}`.trimEnd())];
@@ -65,7 +65,7 @@ function summaryText(results) {
     `${ratio <= most ? ' (the interval reaches over it)' : ''}`);
   const failed = results.filter(({ error }) => error).map(({ name, error }) => `  ${name}: ${error.split('\n')[0]}`);
   return [
-    `${bounds.length - missed.length} of ${bounds.length} bounds kept.`,
+    ...(bounds.length ? [`${bounds.length - missed.length} of ${bounds.length} figures to reach are kept.`] : []),
     ...(missed.length ? ['Missed:', ...missed] : []),
     ...(failed.length ? ['Failed:', ...failed] : []),
   ].join('\n');

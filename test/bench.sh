@@ -77,6 +77,15 @@ test_nonsense() {
   status=0
   run_bench --rounds many >/dev/null 2>"$work/answer" || status=$?
   [ $status -eq 2 ] || fail "it ended with $status for rounds that are no number"
+  status=0
+  run_bench handshake-1.3-ecdsa --results "$work/nowhere/r.json" >"$work/answer" 2>&1 || status=$?
+  [ $status -eq 1 ] || fail "it ended with $status for results that cannot be written down"
+  grep -q "cannot be written to $work/nowhere/r.json" "$work/answer" || fail "it says: $(cat "$work/answer")"
+  [ ! -e "$work/nowhere" ] || fail "it makes folders where somebody made a slip"
+  status=0
+  run_bench --document "$work/results.json" >"$work/answer" 2>&1 || status=$?
+  [ $status -eq 1 ] || fail "it ended with $status for the document of a part"
+  grep -q "it lacks resolution-echo" "$work/answer" || fail "it says: $(cat "$work/answer")"
 }
 
 # Interrupted in its first slices: nothing is left of it, neither processes nor files.
