@@ -28,7 +28,8 @@ void cli_log_put(cli_log_t *log, const char *event, json_t *facts);
 void cli_log_say(cli_log_t *log, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* n bytes of a stranger's, which may be no UTF-8: a string for the log alone, which escapes them. */
+/* n bytes of a stranger's, which may be no UTF-8: a string for the log alone, which escapes them.
+ */
 json_t *cli_log_text(const void *bytes, size_t n);
 
 /* Waits up to a second for the lines that are left. */
