@@ -584,20 +584,35 @@ static size_t count_answered(const int *fds) {
   return count;
 }
 
-static void test_budgets(void **state) {
-  (void)state;
+/* All of them, as far as they sent it: a piece that is no whole record waits for nobody's turn. */
+static void take_first_pieces(scene_t *scene, uint64_t bytes) {
+  sp_server_counters_t counts = {.size = sizeof counts};
+  while (counts.encrypted_in < bytes) {
+    stage_turn(&scene->stage);
+    assert_int_equal(sp_server_counters(scene->server, &counts), 0);
+    assert_int_equal(counts.waiting, 0);
+  }
+}
+
+/* With the first message in two pieces, of which the first has `cut` bytes. */
+static void check_budgets(size_t cut) {
   uint8_t hello[2000];
   int fds[CROWD];
   client_t client;
+  sp_server_counters_t counts = {.size = sizeof counts};
   scene_t *scene = scene_open(SP_OPTIONS(.accepts_per_turn = 8, .handshakes_per_turn = 4));
   int port = scene_listen(scene);
   size_t n = make_hello(hello, sizeof hello), answered = 0;
   connect_client(scene, &client, NULL, port);
   STAGE_UNTIL(&scene->stage, client.over && scene->secure);
+  assert_int_equal(sp_server_counters(scene->server, &counts), 0);
   for (int i = 0; i < CROWD; i++) {
     fds[i] = peer_dial(port);
-    assert_int_equal(send(fds[i], hello, n, 0), n);
+    assert_int_equal(send(fds[i], hello, cut, 0), cut);
   }
+  take_first_pieces(scene, counts.encrypted_in + CROWD * cut);
+  for (int i = 0; i < CROWD; i++)
+    assert_int_equal(send(fds[i], hello + cut, n - cut, 0), n - cut);
   for (size_t echoes = 0; answered < CROWD;) {
     size_t connections = sp_server_connections(scene->server);
     if (client.flow.received == client.flow.sent) {
@@ -619,6 +634,18 @@ static void test_budgets(void **state) {
   STAGE_UNTIL(&scene->stage, client.flow.closes && !sp_server_connections(scene->server));
   check_served(scene, port);
   scene_close(scene);
+}
+
+static void test_budgets(void **state) {
+  (void)state;
+  check_budgets(0);
+}
+
+/* Nobody gets around them by a byte that is sent ahead; nor takes turns with it. */
+static void test_budgets_with_pieces(void **state) {
+  (void)state;
+  check_budgets(1);
+  check_budgets(20);
 }
 
 /* -- R03 no more descriptors ---------------------------------------------------------------------
@@ -778,6 +805,7 @@ int main(void) {
       cmocka_unit_test(test_count_after_cycles),
       cmocka_unit_test(test_R01_slow_clients),
       cmocka_unit_test(test_budgets),
+      cmocka_unit_test(test_budgets_with_pieces),
       cmocka_unit_test(test_no_more_descriptors),
       cmocka_unit_test(test_accept_fails_sometimes),
       cmocka_unit_test(test_accept_fails_on_and_on),

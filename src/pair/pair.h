@@ -229,6 +229,10 @@ int sp__pair_end_renegotiation(sp_pair_t *pair);
 /* records.c: the context's policy on records of n bytes. */
 size_t sp__pair_limit_record(sp_pair_t *pair, size_t n);
 
+/* ... and whether the peer's first one is whole with n more bytes: until then there is nothing to
+ * compute. Before the pair is secure. */
+bool sp__pair_has_first_record(const sp_pair_t *pair, const uint8_t *bytes, size_t n);
+
 /* late.c: the client answered. */
 int sp__pair_take_certificate(sp_pair_t *pair);
 

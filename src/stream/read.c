@@ -204,36 +204,39 @@ void sp__stream_step_done(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
   finish_pass(stream, bytes, n);
 }
 
-/* A first flight costs much: it has to wait when this turn of the loop had its share. */
+/* A first flight costs much, when the client's is there as a whole. */
+static bool makes_first_flight(const sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  return !stream->secure && stream->maker && !sp__worker_suits(stream) &&
+         !sp__pair_has_first_record(stream->pair, NULL, 0) &&
+         sp__pair_has_first_record(stream->pair, bytes, n);
+}
+
+/* It has to wait when this turn of the loop had its share. */
 static bool must_wait(const sp_stream_t *stream) {
-  if (stream->secure || !stream->maker || sp__worker_suits(stream) ||
-      sp_pair_bytes_in(stream->pair))
-    return false;
   return stream->loop->hellos >= stream->maker->hello_budget(stream) ||
          !sp__list_is_empty(&stream->loop->waiting);
 }
 
 static void count_hello(sp_stream_t *stream) {
-  if (stream->secure || !stream->maker || sp__worker_suits(stream) ||
-      sp_pair_bytes_in(stream->pair))
-    return;
   if (!stream->loop->hellos++)
     sp__loop_notice_turn(stream->loop, false);
 }
 
 static void feed(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
+  bool counts = makes_first_flight(stream, bytes, n);
   sp__stream_touch(stream);
   if (stream->lingering || stream->failed)
     return;
   if (stream->rest_size || sp_pair_state(stream->pair) & SP_PAIR_WAITING) {
     hold(stream, bytes, n);
-  } else if (must_wait(stream)) {
+  } else if (counts && must_wait(stream)) {
     hold(stream, bytes, n);
     sp__list_append(&stream->loop->waiting, &stream->waiting);
     SP__COUNT(stream, waiting, 1);
     sp__loop_notice_turn(stream->loop, true);
   } else {
-    count_hello(stream);
+    if (counts)
+      count_hello(stream);
     pass(stream, bytes, n);
   }
 }

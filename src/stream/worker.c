@@ -14,8 +14,6 @@
 #include "pair/pair.h"
 #include "stream/count.h"
 
-#define HEADER 5u /* of a record */
-
 struct sp__worker {
   uv_work_t request;
   sp__apart_t apart;
@@ -123,16 +121,6 @@ bool sp__worker_suits(const sp_stream_t *stream) {
   return stream->by_worker && sp__pair_may_leave(stream->pair);
 }
 
-/* Whether there is nothing to compute, since the first record (RFC 8446 5.1) is not complete: who
- * sends it byte by byte is no work for a thread. */
-static bool is_first_incomplete(const sp_stream_t *stream, const uint8_t *bytes, size_t n) {
-  uint64_t before = sp_pair_bytes_in(stream->pair);
-  uint8_t header[HEADER];
-  for (uint64_t i = 0; i < HEADER && i < before + n; i++)
-    header[i] = i < before ? stream->pair->first[i] : bytes[i - before];
-  return before + n < HEADER || before + n < HEADER + (size_t)(header[3] << 8 | header[4]);
-}
-
 static bool may_go(const sp_stream_t *stream) {
   unsigned not_now = SP_PAIR_SECURE | SP_PAIR_FAILED | SP_PAIR_WAITING;
   return sp__worker_suits(stream) && !stream->full && !stream->broken &&
@@ -140,8 +128,8 @@ static bool may_go(const sp_stream_t *stream) {
 }
 
 sp__passage_t sp__worker_take(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
-  if (!may_go(stream) || (n && is_first_incomplete(stream, bytes, n)))
-    return SP__STAYS;
+  if (!may_go(stream) || (n && !sp__pair_has_first_record(stream->pair, bytes, n)))
+    return SP__STAYS; /* who sends it byte by byte is no work for a thread */
   if (are_busy(stream->loop)) {
     queue(stream);
     return SP__QUEUES;
