@@ -89,3 +89,6 @@ set_tests_properties(examples command-authority-kill command-completion command-
 
 # They begin and end many servers of other people's, one after the other.
 set_tests_properties(starttls-real command-connect-starttls command-connect-verdicts PROPERTIES TIMEOUT 600)
+
+# A thousand slow clients and one that is not: it keeps both ends busy, and must not wait for other tests.
+set_tests_properties(server PROPERTIES PROCESSORS 2)
