@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "authority.h"
+#include "problem.h"
 
 static const cli_help_t help = {
     "securepair authority list [OPTION...]",
@@ -85,6 +86,7 @@ int cli_authority_list(int argc, const char **argv) {
   int parsed = cli_parse(&arguments, &help, table, 0, 0, argc, argv);
   if (parsed)
     return parsed - 1;
+  cli_json_whole();
   int status = cli_ledger_open(&ledger, folder, false);
   if (!status) {
     status = list(ledger, json, serial);

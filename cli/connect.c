@@ -1,5 +1,6 @@
 /* securepair connect: its command line. */
 #include "connect.h"
+#include "problem.h"
 
 #include <string.h>
 
@@ -184,6 +185,7 @@ int cli_connect(int argc, const char **argv) {
   int parsed = cli_parse(&arguments, &help, table, 1, 1, argc, argv);
   if (parsed)
     return parsed - 1;
+  cli_json_whole();
   int status = run(&connect, arguments.all[0]);
   cli_parsed(&arguments);
   return status;

@@ -10,7 +10,12 @@ static void *allocate(size_t n) {
   return p;
 }
 
-void cli_json_whole(void) { json_set_alloc_funcs(allocate, free); }
+static bool is_whole;
+
+void cli_json_whole(void) {
+  json_set_alloc_funcs(allocate, free);
+  is_whole = true;
+}
 
 json_t *cli_json_text(const char *text) {
   json_t *json = json_string(text);
@@ -25,8 +30,11 @@ json_t *cli_json_text(const char *text) {
 __attribute__((format(printf, 1, 0))) static json_t *format_text(const char *format,
                                                                  va_list arguments) {
   char *text;
-  if (vasprintf(&text, format, arguments) < 0)
-    return json_string("");
+  if (vasprintf(&text, format, arguments) < 0) {
+    if (is_whole)
+      cli_no_memory();
+    return json_string("there is no memory to say what");
+  }
   json_t *json = cli_json_text(text);
   free(text);
   return json;

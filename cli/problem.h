@@ -6,8 +6,8 @@
 
 #include "cli.h"
 
-/* From here on JSON that finds no memory ends the command, which else would say less than it
- * should: for one that has nothing to save, and has no JSON yet. */
+/* From here on JSON or a sentence that finds no memory ends the command, which else would say less
+ * than it should: for one that has nothing to save, and has no JSON yet. */
 void cli_json_whole(void);
 
 /* A text as JSON, also where it is no UTF-8. */
