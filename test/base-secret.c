@@ -17,17 +17,7 @@
 #include "base/secret.h"
 #include "support/contexts.h"
 #include "support/pki.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define IS_SANITIZED true
-#endif
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED false
-#endif
+#include "support/sanitized.h"
 
 /* -- of the memory ----------------------------------------------------------------------------- */
 
@@ -204,7 +194,7 @@ static int on_passphrase(char *room, size_t size, const char *name, void *data) 
 
 static void no_passphrase_is_left_behind(void **state) {
   (void)state;
-  if (IS_SANITIZED)
+  if (SANITIZED)
     skip(); /* it keeps what was freed, and has more memory than can be looked through */
   char *passphrase = calloc(1, 64);
   on_passphrase(passphrase, 64, "", NULL);
@@ -228,7 +218,7 @@ static void no_passphrase_is_left_behind(void **state) {
 /* The text of the file; what OpenSSL makes of it is OpenSSL's. */
 static void no_key_file_is_left_behind(void **state) {
   (void)state;
-  if (IS_SANITIZED)
+  if (SANITIZED)
     skip();
   const pki_t *server = pki_default()->server;
   char *text = strdup(server->key_pem);

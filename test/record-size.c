@@ -40,7 +40,7 @@ static void meet(couple_t *couple, const sp_options_t *client, const sp_options_
   count = 0;
 }
 
-static void send(couple_t *couple, side_t *side, size_t n) {
+static void pass_on(couple_t *couple, side_t *side, size_t n) {
   count = 0;
   side->wanted += n;
   couple_run(couple, &plainly);
@@ -57,7 +57,7 @@ static void full_ones_by_default(void **state) {
   (void)state;
   couple_t couple;
   meet(&couple, CLIENT(.key = NULL), SERVER(.ca = NULL));
-  send(&couple, &couple.client, 32768);
+  pass_on(&couple, &couple.client, 32768);
   assert_int_equal(count, 2);
   assert_int_equal(largest(), 16384);
   couple_free(&couple);
@@ -69,10 +69,10 @@ static void a_fixed_size(void **state) {
     couple_t couple;
     meet(&couple, CLIENT(.record_size = 1000, .max_version = old ? SP_TLS1_2 : SP_TLS1_3),
          SERVER(.record_size = 16384));
-    send(&couple, &couple.client, 10500);
+    pass_on(&couple, &couple.client, 10500);
     assert_int_equal(count, 11);
     assert_int_equal(largest(), 1000);
-    send(&couple, &couple.server, 40000);
+    pass_on(&couple, &couple.server, 40000);
     assert_int_equal(largest(), 16384);
     couple_free(&couple);
   }
@@ -83,16 +83,16 @@ static void small_at_first_then_large(void **state) {
   couple_t couple;
   stopwatch_set(50000);
   meet(&couple, CLIENT(.key = NULL), SERVER(.record_size = SP_RECORD_DYNAMIC));
-  send(&couple, &couple.server, 400000);
+  pass_on(&couple, &couple.server, 400000);
   assert_true(count > 100);
   for (size_t i = 0; i < 96; i++) /* 128 KiB */
     assert_in_range(sizes[i], 1, 1369);
   assert_int_equal(largest(), 16384);
   stopwatch_set(50999);
-  send(&couple, &couple.server, 20000);
+  pass_on(&couple, &couple.server, 20000);
   assert_int_equal(largest(), 16384); /* still warm */
   stopwatch_set(51999);
-  send(&couple, &couple.server, 20000);
+  pass_on(&couple, &couple.server, 20000);
   assert_int_equal(largest(), 1369); /* not any more */
   assert_int_equal(count, 15);
   assert_false(couple.client.wrong);
@@ -108,10 +108,10 @@ static void a_client_asks_for_small_ones(void **state) {
     int n = choices[i / 2];
     meet(&couple, CLIENT(.max_fragment = n, .max_version = i % 2 ? SP_TLS1_2 : SP_TLS1_3),
          SERVER(.record_size = i < 4 ? SP_RECORD_DYNAMIC : 0));
-    send(&couple, &couple.server, 20000);
+    pass_on(&couple, &couple.server, 20000);
     assert_int_equal(couple.client.got, 20000);
     assert_int_equal(largest(), n < 1369 || i >= 4 ? n : 1369);
-    send(&couple, &couple.client, 20000);
+    pass_on(&couple, &couple.client, 20000);
     assert_int_equal(couple.server.got, 20000);
     assert_int_equal(largest(), n);
     assert_false(couple.client.wrong || couple.server.wrong);

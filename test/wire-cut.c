@@ -18,17 +18,9 @@
 #include "support/allocations.h"
 #include "support/couple.h"
 #include "support/liar.h"
+#include "support/sanitized.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define STRIDE 7
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define STRIDE 7
-#endif
-#endif
-#ifndef STRIDE
-#define STRIDE 1
-#endif
+#define STRIDE (SANITIZED ? 7 : 1)
 
 #define BATCH 100 /* connections at a time */
 

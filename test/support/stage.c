@@ -10,17 +10,9 @@
 
 #include "contexts.h"
 #include "pki.h"
+#include "sanitized.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PATIENCE 120000
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define PATIENCE 120000
-#endif
-#endif
-#ifndef PATIENCE
-#define PATIENCE 30000
-#endif
+#define PATIENCE (SANITIZED ? 120000 : 30000)
 
 int stage_count_fds(void) {
   DIR *folder = opendir("/proc/self/fd");
