@@ -279,8 +279,7 @@ static void done_as_far_as_they_went(void **state) {
   fixture_free(f);
 }
 
-/* -- on the way to close ------------------------------------------------------------------------
- */
+/* -- on the way to close ----------------------------------------------------------------------- */
 
 static void junk(fixture_t *f) {
   static char bytes[] = "this is no record";

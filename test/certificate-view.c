@@ -59,8 +59,7 @@ static void refused_text(const char *bytes, const char *text) {
   refused(bytes, strlen(bytes), text);
 }
 
-/* -- reading ------------------------------------------------------------------------------------
- */
+/* -- reading ----------------------------------------------------------------------------------- */
 
 static char *replaced(const char *text, const char *what, const char *with) {
   size_t n = strlen(text), extra = strlen(with);
@@ -343,8 +342,7 @@ static void files(void **state) {
   assert_non_null(strstr(why.text, ".pem: this is a private key"));
 }
 
-/* -- what a view tells --------------------------------------------------------------------------
- */
+/* -- what a view tells ------------------------------------------------------------------------- */
 
 static const pki_t *rich(void) {
   static const pki_t *pki;
@@ -584,8 +582,7 @@ static void roles(void **state) {
   sp_certificate_release(view);
 }
 
-/* -- life ---------------------------------------------------------------------------------------
- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 static void view_of_a_chain(void **state) {
   (void)state;

@@ -21,9 +21,7 @@
 #include "support/hole.h"
 #include "support/pki.h"
 
-/* -- a resolver in the test's hands: it comes before the C library's
- * -------------------------------
- */
+/* -- a resolver in the test's hands: it comes before the C library's --------------------------- */
 
 static const char *const *addresses; /* what "many.test" resolves to, in this order */
 static uv_sem_t *held_back;          /* waited for before the answer */
@@ -70,8 +68,7 @@ int connect(int fd, const struct sockaddr *to, socklen_t size) {
   return (int)syscall(SYS_connect, fd, to, size);
 }
 
-/* -- one attempt ---------------------------------------------------------------------------------
- */
+/* -- one attempt ------------------------------------------------------------------------------- */
 
 typedef struct attempt {
   flow_t flow;
@@ -108,8 +105,7 @@ static int outcome(stage_t *stage, attempt_t *attempt) {
   return attempt->status;
 }
 
-/* -- servers -------------------------------------------------------------------------------------
- */
+/* -- servers ----------------------------------------------------------------------------------- */
 
 static void ignore(sp_stream_t *stream, int status) {
   if (status == 0)
@@ -137,8 +133,7 @@ static bool has_ipv6(void) {
   return has;
 }
 
-/* -- every address -------------------------------------------------------------------------------
- */
+/* -- every address ----------------------------------------------------------------------------- */
 
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define MANY(...) SP_OPTIONS(.host = "many.test", .server_name = "localhost", __VA_ARGS__)
@@ -237,8 +232,7 @@ static void test_first_address_is_silent(void **state) {
   stage_close(&stage);
 }
 
-/* -- no connection -------------------------------------------------------------------------------
- */
+/* -- no connection ----------------------------------------------------------------------------- */
 
 static void test_connect_timeout(void **state) {
   (void)state;
@@ -327,9 +321,7 @@ static void test_paths(void **state) {
   stage_close(&stage);
 }
 
-/* -- C05 destroyed on the way
- * ----------------------------------------------------------------------
- */
+/* -- C05 destroyed on the way ------------------------------------------------------------------ */
 
 static void test_destroy_at_once(void **state) {
   (void)state;
@@ -419,9 +411,7 @@ static void test_write_and_end_early(void **state) {
   stage_close(&stage);
 }
 
-/* -- settings and facts
- * ----------------------------------------------------------------------------
- */
+/* -- settings and facts ------------------------------------------------------------------------ */
 
 static int option_of(const sp_stream_t *stream, int level, int option) {
   uv_os_fd_t fd;
@@ -578,9 +568,7 @@ static void test_ref_and_unref(void **state) {
   stage_close(&stage);
 }
 
-/* -- A17 options that make no sense
- * ----------------------------------------------------------------
- */
+/* -- A17 options that make no sense ------------------------------------------------------------ */
 
 static void check_option(stage_t *stage, int status, const char *word,
                          const sp_options_t *options) {

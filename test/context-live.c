@@ -35,8 +35,7 @@ static const pki_t *here(const pki_t *issuer, const char *key) {
   return PKI_MAKE(issuer, .cn = "localhost", .dns = PKI_LIST("localhost"), .key = key);
 }
 
-/* -- forms ----------------------------------------------------------------------------------------
- */
+/* -- forms ------------------------------------------------------------------------------------- */
 
 static void texts_and_files(void **state) {
   (void)state;
@@ -127,8 +126,7 @@ static void a_client_with_pkcs12(void **state) {
   assert_int_equal(m.server.peer_chain, 2);
 }
 
-/* -- facts ----------------------------------------------------------------------------------------
- */
+/* -- facts ------------------------------------------------------------------------------------- */
 
 typedef struct facts {
   sp_protocol_t version;

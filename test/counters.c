@@ -37,8 +37,7 @@ static uint64_t times(const sp_server_counters_t *counters) {
   return sum;
 }
 
-/* -- an echo, watched while it lives --------------------------------------------------------------
- */
+/* -- an echo, watched while it lives ----------------------------------------------------------- */
 
 #define ECHOED 100000u
 
@@ -134,8 +133,7 @@ static void test_an_echo_while_it_lives(void **state) {
   check_echo(SP_TLS1_2);
 }
 
-/* -- bytes that wait ------------------------------------------------------------------------------
- */
+/* -- bytes that wait --------------------------------------------------------------------------- */
 
 #define MUCH (8u << 20)
 
@@ -190,8 +188,7 @@ static void test_bytes_that_wait(void **state) {
   check_pending(true);
 }
 
-/* -- failures, each in its class ------------------------------------------------------------------
- */
+/* -- failures, each in its class --------------------------------------------------------------- */
 
 static void check_failure(fixture_t *f, sp_failure_t failure) {
   sp_server_counters_t counters = counters_of(f->server);
@@ -360,8 +357,7 @@ static void test_classes(void **state) {
                      alerts[i].failure);
 }
 
-/* -- what is not taken ----------------------------------------------------------------------------
- */
+/* -- what is not taken ------------------------------------------------------------------------- */
 
 static int on_accept(sp_server_t *server, int fd) {
   (void)server, (void)fd;
@@ -400,8 +396,7 @@ static void test_what_is_not_taken(void **state) {
   fixture_free(f);
 }
 
-/* -- hooks that are waited for --------------------------------------------------------------------
- */
+/* -- hooks that are waited for ----------------------------------------------------------------- */
 
 static sp_pair_t *asked;
 
@@ -466,8 +461,7 @@ static void test_handshakes_that_wait_for_their_turn(void **state) {
   fixture_free(f);
 }
 
-/* -- read by another thread -----------------------------------------------------------------------
- */
+/* -- read by another thread -------------------------------------------------------------------- */
 
 typedef struct reader {
   const sp_server_t *server;
@@ -505,8 +499,7 @@ static void test_read_by_another_thread(void **state) {
   fixture_free(f);
 }
 
-/* -- sizes and text -------------------------------------------------------------------------------
- */
+/* -- sizes and text ---------------------------------------------------------------------------- */
 
 /* A program that was compiled when there were fewer. */
 static void test_sizes(void **state) {

@@ -59,8 +59,7 @@ static void print_row(const char *title, const counts_t *counts, double per) {
   print_message("\n");
 }
 
-/* -- a server or a client of ours, and its peer ---------------------------------------------------
- */
+/* -- a server or a client of ours, and its peer ------------------------------------------------ */
 
 typedef struct scene {
   stage_t stage;
@@ -127,8 +126,7 @@ static void close_scene(scene_t *scene) {
   stage_close(&scene->stage);
 }
 
-/* -- a full handshake ----------------------------------------------------------------------------
- */
+/* -- a full handshake -------------------------------------------------------------------------- */
 
 /* The third, so that nothing that is made once is in it: from accept, or connect, to the secure
  * callback. */
@@ -190,8 +188,7 @@ static void test_handshake_of_client_1_2(void **state) {
   check_handshake("handshake 1.2, client", SP_CLIENT, SP_TLS1_2, 9, 2);
 }
 
-/* -- an echo of 1 KB -----------------------------------------------------------------------------
- */
+/* -- an echo of 1 KB --------------------------------------------------------------------------- */
 
 /* What the peer's bare OpenSSL allocates for the same work: in 3.0 40 bytes for each part of a
  * record's header that it writes, four times an echo in TLS 1.3. */
@@ -266,8 +263,7 @@ static void test_echo_by_write(void **state) {
   check_echo("1 KB echo 1.2, write", SP_TLS1_2, echo_by_write);
 }
 
-/* -- 1 MB ----------------------------------------------------------------------------------------
- */
+/* -- 1 MB -------------------------------------------------------------------------------------- */
 
 static void play_bulk(peer_t *peer) {
   static char bytes[BULK];
@@ -319,8 +315,7 @@ static void test_bulk(void **state) {
   check_bulk(SP_TLS1_2, "1 MB received 1.2", "1 MB sent 1.2");
 }
 
-/* -- many writes, one call -----------------------------------------------------------------------
- */
+/* -- many writes, one call --------------------------------------------------------------------- */
 
 typedef struct burst {
   size_t count, size;    /* of the writes that answer one byte */
@@ -394,8 +389,7 @@ static void test_send_of_64_kib(void **state) {
   check_burst(&(burst_t){.count = 4, .size = 16 * KB, .calls = 1, .records = 4});
 }
 
-/* -- many records, one event ---------------------------------------------------------------------
- */
+/* -- many records, one event ------------------------------------------------------------------- */
 
 static void play_records(peer_t *peer) {
   char bytes[100] = {0};
@@ -433,8 +427,7 @@ static void test_many_records_are_one_event(void **state) {
   close_scene(&scene);
 }
 
-/* -- an idle connection --------------------------------------------------------------------------
- */
+/* -- an idle connection ------------------------------------------------------------------------ */
 
 #define IDLE 50
 

@@ -43,8 +43,7 @@ static void assert_all_arrived(const couple_t *couple) {
   assert_false(couple->server.wrong);
 }
 
-/* -- handshake ----------------------------------------------------------------------------------
- */
+/* -- handshake --------------------------------------------------------------------------------- */
 
 static void begin(couple_t *couple, sp_protocol_t version) {
   couple_make(couple, version);
@@ -82,8 +81,7 @@ static void handshake_in_every_size(void **unused) {
   }
 }
 
-/* -- lent memory and the bound -------------------------------------------------------------------
- */
+/* -- lent memory and the bound ----------------------------------------------------------------- */
 
 static void lent_memory_of_every_size_up_to_a_record(void **unused) {
   (void)unused;
@@ -168,8 +166,7 @@ static void lending_twice_keeps_the_first(void **unused) {
   couple_free(&couple);
 }
 
-/* -- data ---------------------------------------------------------------------------------------
- */
+/* -- data -------------------------------------------------------------------------------------- */
 
 static void transfers_both_ways_in_random_sizes(void **unused) {
   (void)unused;
@@ -276,8 +273,7 @@ static void buffers_may_go_at_any_time(void **unused) {
   }
 }
 
-/* -- ends ---------------------------------------------------------------------------------------
- */
+/* -- ends -------------------------------------------------------------------------------------- */
 
 static void end_and_answer(side_t *first, side_t *second, const manner_t *manner) {
   size_t took;
@@ -488,8 +484,7 @@ static void an_end_within_the_handshake_is_an_error(void **unused) {
   couple_free(&couple);
 }
 
-/* -- errors -------------------------------------------------------------------------------------
- */
+/* -- errors ------------------------------------------------------------------------------------ */
 
 /* A record is damaged on its way: the pair is dead, and its alert tells the peer. */
 static void an_alert_comes_out_after_an_error(void **unused) {
@@ -560,8 +555,7 @@ static void errors_of_others_do_not_matter(void **unused) {
   ERR_clear_error();
 }
 
-/* -- keying material ------------------------------------------------------------------------------
- */
+/* -- keying material --------------------------------------------------------------------------- */
 
 static void exported_keys_agree(void **unused) {
   (void)unused;
@@ -591,8 +585,7 @@ static void exported_keys_agree(void **unused) {
   }
 }
 
-/* -- hooks ---------------------------------------------------------------------------------------
- */
+/* -- hooks ------------------------------------------------------------------------------------- */
 
 /* Entering the pair from its own hook, and releasing it there. */
 typedef struct meddler {
@@ -773,8 +766,7 @@ static void a_waiting_pair_gives_bytes_back(void **unused) {
   couple_free(&couple);
 }
 
-/* -- facts ---------------------------------------------------------------------------------------
- */
+/* -- facts ------------------------------------------------------------------------------------- */
 
 static void facts(void **unused) {
   (void)unused;

@@ -30,8 +30,7 @@ static const struct {
   const char *min, *max, *name;
 } versions[] = {{"--tlsv1.2", "1.2", "TLSv1.2"}, {"--tlsv1.3", "1.3", "TLSv1.3"}};
 
-/* -- a web server that echoes the body of one request --------------------------------------------
- */
+/* -- a web server that echoes the body of one request ------------------------------------------ */
 
 typedef struct page {
   fixture_t *f;
@@ -95,8 +94,7 @@ static void serve(page_t *page, const pki_t *pki, const sp_options_t *options) {
   fixture_serve(page->f, &copy);
 }
 
-/* -- curl ----------------------------------------------------------------------------------------
- */
+/* -- curl -------------------------------------------------------------------------------------- */
 
 #define ARGS_MAX 32
 

@@ -50,8 +50,7 @@ static const char *root_file(void) {
 
 #define ARGS_MAX 32
 
-/* -- gnutls-cli -----------------------------------------------------------------------------------
- */
+/* -- gnutls-cli -------------------------------------------------------------------------------- */
 
 static program_t *serve(const pki_t *pki, const sp_options_t *options) {
   program_t *p = program_new();
@@ -253,8 +252,7 @@ static void gnutls_cli_refuses_strangers(void **state) {
   }
 }
 
-/* -- gnutls-serv ----------------------------------------------------------------------------------
- */
+/* -- gnutls-serv ------------------------------------------------------------------------------- */
 
 static talker_t *call_server(program_t *p, size_t v, const pki_t *pki, const char *const *more,
                              const sp_options_t *options) {

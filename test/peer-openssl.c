@@ -40,8 +40,7 @@ static const char *root_file(void) {
   return file ? file : (file = pki_file(pki_default()->root->cert_pem));
 }
 
-/* -- s_client ------------------------------------------------------------------------------------
- */
+/* -- s_client ---------------------------------------------------------------------------------- */
 
 #define ARGS_MAX 32
 
@@ -162,8 +161,7 @@ static void no_common_protocol_is_an_alert(void **state) {
   }
 }
 
-/* -- s_client: sessions ---------------------------------------------------------------------------
- */
+/* -- s_client: sessions ------------------------------------------------------------------------ */
 
 static size_t count_of(const char *text, const char *words) {
   size_t count = 0;
@@ -229,8 +227,7 @@ static void s_client_resumes_from_a_file(void **state) {
   }
 }
 
-/* -- s_client: certificates -----------------------------------------------------------------------
- */
+/* -- s_client: certificates -------------------------------------------------------------------- */
 
 static void s_client_shows_a_certificate(void **state) {
   (void)state;
@@ -273,8 +270,7 @@ static void s_client_without_a_certificate_is_refused(void **state) {
   }
 }
 
-/* -- s_server ------------------------------------------------------------------------------------
- */
+/* -- s_server ---------------------------------------------------------------------------------- */
 
 /* Starts s_server with more arguments; the options lead our client to it. */
 static talker_t *call_server(program_t *p, const pki_t *pki, const char *const *more,

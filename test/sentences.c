@@ -20,8 +20,7 @@
 
 static const manner_t whole = {.read = 0};
 
-/* -- what any sentence has to be ------------------------------------------------------------------
- */
+/* -- what any sentence has to be --------------------------------------------------------------- */
 
 /* Eight hexadecimal digits in a row are a code of OpenSSL's. */
 static bool has_code(const char *text) {
@@ -74,8 +73,7 @@ static void test_every_status_has_a_text(void **state) {
   }
 }
 
-/* -- both sides of what cannot be agreed on -------------------------------------------------------
- */
+/* -- both sides of what cannot be agreed on ---------------------------------------------------- */
 
 #define ROOT SP_LIST(pki_default()->root->cert_pem)
 #define CLIENT(...) SP_OPTIONS(.ca = ROOT, __VA_ARGS__)
@@ -133,8 +131,7 @@ static void test_protocols(void **state) {
        "compare alpn", "compare alpn");
 }
 
-/* -- certificates ---------------------------------------------------------------------------------
- */
+/* -- certificates ------------------------------------------------------------------------------ */
 
 static void test_unknown_authority(void **state) {
   (void)state;
@@ -174,8 +171,7 @@ static void test_client_certificate_of_a_stranger(void **state) {
        SP_EUNAUTHORIZED, "issued by", "does not trust the issuer of our certificate");
 }
 
-/* -- hooks ----------------------------------------------------------------------------------------
- */
+/* -- hooks ------------------------------------------------------------------------------------- */
 
 static int refuse_name(sp_pair_t *pair, const char *name, void *data) {
   (void)name, (void)data;
@@ -196,8 +192,7 @@ static void test_refused_by_hooks(void **state) {
        "a hook of this program", "nothing in common");
 }
 
-/* -- records --------------------------------------------------------------------------------------
- */
+/* -- records ----------------------------------------------------------------------------------- */
 
 /* A secure pair gets what no peer should send; its peer gets the alert. */
 static void get(const char *bytes, size_t n, const char *words, const char *alert_words) {
@@ -247,8 +242,7 @@ static void test_alerts(void **state) {
   }
 }
 
-/* -- what is not TLS ------------------------------------------------------------------------------
- */
+/* -- what is not TLS --------------------------------------------------------------------------- */
 
 static void hear(sp_role_t role, const char *bytes, size_t n, int status, const char *words) {
   sp_pair_t *pair;
@@ -289,8 +283,7 @@ static void test_ended_too_early(void **state) {
   hear(SP_SERVER, TEXT("\x16\3\1"), SP_EEARLYCLOSE, "trust our certificate");
 }
 
-/* -- the transport --------------------------------------------------------------------------------
- */
+/* -- the transport ----------------------------------------------------------------------------- */
 
 static void stay(raw_t *raw) { (void)raw; }
 
@@ -318,8 +311,7 @@ static void test_reset(void **state) {
   check_stream(raw_reset, UV_ECONNRESET, "cut it off");
 }
 
-/* -- openssl on the other side --------------------------------------------------------------------
- */
+/* -- openssl on the other side ----------------------------------------------------------------- */
 
 /* Runs s_client with more arguments against a server of these options. */
 static void visit(const sp_options_t *server, const char *const *more, int status,

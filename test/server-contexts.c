@@ -212,8 +212,7 @@ static void a_context_needs_a_certificate(void **state) {
   program_free(p);
 }
 
-/* -- swapping (A16) -------------------------------------------------------------------------------
- */
+/* -- swapping (A16) ---------------------------------------------------------------------------- */
 
 static void talk(talker_t *client, const char *words) {
   size_t before = client->got_size, n = strlen(words);
@@ -330,8 +329,7 @@ static void a_name_brings_its_policy(void **state) {
   program_free(p);
 }
 
-/* -- asked for by openssl -------------------------------------------------------------------------
- */
+/* -- asked for by openssl ---------------------------------------------------------------------- */
 
 static void check_s_client(program_t *p, const char *option, const char *name, const char *cn) {
   char address[32], words[64];

@@ -20,8 +20,7 @@
 #include "support/pki.h"
 #include "support/syscalls.h"
 
-/* -- a server that counts ------------------------------------------------------------------------
- */
+/* -- a server that counts ---------------------------------------------------------------------- */
 
 typedef struct scene {
   stage_t stage;
@@ -94,8 +93,7 @@ static void scene_close(scene_t *scene) {
   stage_close(&scene->stage);
 }
 
-/* -- a good client: must be served, with an echo -------------------------------------------------
- */
+/* -- a good client: must be served, with an echo ----------------------------------------------- */
 
 typedef struct client {
   bool over;
@@ -136,8 +134,7 @@ static void check_served(scene_t *scene, int port) {
   assert_int_equal(try_client(scene, NULL, port), 0);
 }
 
-/* -- where it listens ----------------------------------------------------------------------------
- */
+/* -- where it listens -------------------------------------------------------------------------- */
 
 static void check_address(const sp_server_t *server, const char *text, int port) {
   char room[108];
@@ -339,8 +336,7 @@ static void test_misuse(void **state) {
   scene_close(scene);
 }
 
-/* -- closing: C08 --------------------------------------------------------------------------------
- */
+/* -- closing: C08 ------------------------------------------------------------------------------ */
 
 static void test_close_without_listening(void **state) {
   (void)state;
@@ -400,8 +396,7 @@ static void test_destroy_all(void **state) {
   scene_close(scene);
 }
 
-/* -- R05 maximum ---------------------------------------------------------------------------------
- */
+/* -- R05 maximum ------------------------------------------------------------------------------- */
 
 static void test_maximum(void **state) {
   (void)state;
@@ -468,8 +463,7 @@ static void test_count_after_cycles(void **state) {
   scene_close(scene);
 }
 
-/* -- R01 slow clients ----------------------------------------------------------------------------
- */
+/* -- R01 slow clients -------------------------------------------------------------------------- */
 
 #define SLOW 1000
 #define SLOW_END 4000 /* milliseconds, in which also a busy machine serves one good client */
@@ -555,8 +549,7 @@ static void test_R01_slow_clients(void **state) {
   check_slow_clients(SP_YES);
 }
 
-/* -- R15 budgets ---------------------------------------------------------------------------------
- */
+/* -- R15 budgets ------------------------------------------------------------------------------- */
 
 #define CROWD 200
 
@@ -648,8 +641,7 @@ static void test_budgets_with_pieces(void **state) {
   check_budgets(20);
 }
 
-/* -- R03 no more descriptors ---------------------------------------------------------------------
- */
+/* -- R03 no more descriptors ------------------------------------------------------------------- */
 
 static void on_time(uv_timer_t *timer) { *(bool *)timer->data = true; }
 
@@ -706,8 +698,7 @@ static void test_no_more_descriptors(void **state) {
     check_descriptors(spare);
 }
 
-/* -- R04 accept fails otherwise ------------------------------------------------------------------
- */
+/* -- R04 accept fails otherwise ---------------------------------------------------------------- */
 
 static int accept_error;
 static size_t accept_failures;

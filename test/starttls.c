@@ -25,8 +25,7 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define BYTES(text) text, sizeof text - 1
 
-/* -- connections ----------------------------------------------------------------------------------
- */
+/* -- connections ------------------------------------------------------------------------------- */
 
 typedef enum kind { OVER_TCP, OVER_UNIX, OVER_SOCKETPAIR, KINDS } kind_t;
 
@@ -73,8 +72,7 @@ static uv_stream_t *handle_on(fixture_t *f, kind_t kind, int fd) {
   return io;
 }
 
-/* -- adopting -------------------------------------------------------------------------------------
- */
+/* -- adopting ---------------------------------------------------------------------------------- */
 
 /* What a stream does; its handle's memory is freed in `close`, as it may be. */
 typedef struct part {
@@ -143,8 +141,7 @@ static void both_ends_over_every_kind_of_socket(void **state) {
   }
 }
 
-/* -- bytes already read
- * ----------------------------------------------------------------------------- */
+/* -- bytes already read ------------------------------------------------------------------------ */
 
 /* The client end is adopted and its hello lies in the kernel; answers the bare other end. */
 static actor_t *client_that_waits(fixture_t *f, part_t *part, int *fd) {
@@ -192,8 +189,7 @@ static void a_hello_that_was_read_is_taken(void **state) {
     size = try_read_ahead(n);
 }
 
-/* -- W29: injection
- * ----------------------------------------------------------------------------------- */
+/* -- W29: injection ---------------------------------------------------------------------------- */
 
 typedef struct injection {
   const char *bytes;
@@ -307,8 +303,7 @@ static void cleartext_behind_a_hello_fails_the_handshake(void **state) {
   try_after_hello(false);
 }
 
-/* -- adopted in a read callback, as a program does
- * ------------------------------------------------------ */
+/* -- adopted in a read callback, as a program does --------------------------------------------- */
 
 typedef struct talk {
   fixture_t *fixture;
@@ -371,8 +366,7 @@ static void adopted_in_its_read_callback(void **state) {
   try_starttls("\n", "secure(SP_EINJECTED) close");
 }
 
-/* -- what the program had still to write goes first
- * ------------------------------------------------------ */
+/* -- what the program had still to write goes first -------------------------------------------- */
 
 typedef struct backlog {
   uv_write_t request;
@@ -414,8 +408,7 @@ static void pending_writes_go_before_the_handshake(void **state) {
   fixture_free(f);
 }
 
-/* -- adopt that fails
- * ------------------------------------------------------------------------------------- */
+/* -- adopt that fails -------------------------------------------------------------------------- */
 
 static void on_plain(uv_stream_t *io, ssize_t n, const uv_buf_t *buffer) {
   talk_t *talk = io->data;
@@ -511,9 +504,7 @@ static void adopted_and_gone(void **state) {
     }
 }
 
-/* -- W30
- * ----------------------------------------------------------------------------------------------------
- */
+/* -- W30 --------------------------------------------------------------------------------------- */
 
 static void on_exited(uv_process_t *process, int64_t status, int signal) {
   *(int64_t *)process->data = signal ? -signal : status;

@@ -51,8 +51,7 @@ static const char script[] =
     "  for (const c of cases) console.log(c.id, await judge(c).catch((e) => 'FAILED ' + e));\n"
     "})();\n";
 
-/* -- the question as JSON ------------------------------------------------------------------------
- */
+/* -- the question as JSON ---------------------------------------------------------------------- */
 
 static void put_text(FILE *to, const char *text) {
   fputc('"', to);
@@ -128,8 +127,7 @@ static char *question(size_t *n) {
   return text;
 }
 
-/* -- the answer ----------------------------------------------------------------------------------
- */
+/* -- the answer -------------------------------------------------------------------------------- */
 
 typedef struct answers {
   const char *rest; /* lines not read yet */

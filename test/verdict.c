@@ -25,8 +25,7 @@
       fail_msg("\"%s\" does not say \"%s\"", text, part);                                          \
   } while (0)
 
-/* -- who shows and who verifies ------------------------------------------------------------------
- */
+/* -- who shows and who verifies ---------------------------------------------------------------- */
 
 /* A context that shows what none of ours would: weak keys, chains in disorder. */
 static sp_context_t *shows(const verdict_case_t *c, sp_protocol_t version) {
@@ -87,8 +86,7 @@ static int alert_of(const char *reason, sp_protocol_t version) {
   return 42; /* bad_certificate */
 }
 
-/* -- what must come of it ------------------------------------------------------------------------
- */
+/* -- what must come of it ---------------------------------------------------------------------- */
 
 typedef struct round {
   const verdict_case_t *c;
@@ -150,8 +148,7 @@ static void check(const round_t *r, const meeting_t *m, sp_role_t judge, bool re
   assert_int_equal(judging->peer_chain > 0, r->c->leaf != NULL);
 }
 
-/* -- the table -----------------------------------------------------------------------------------
- */
+/* -- the table --------------------------------------------------------------------------------- */
 
 static void client_judges(const round_t *r, sp_context_t *shown) {
   sp_options_t options = judges(r->c, r->trust, SP_CLIENT);
@@ -220,8 +217,7 @@ static void server_judges_with_tls_1_3(void **state) {
   judge_all(SP_SERVER, SP_TLS1_3);
 }
 
-/* -- a server's four ways to ask (K13) ------------------------------------------------------------
- */
+/* -- a server's four ways to ask (K13) --------------------------------------------------------- */
 
 typedef struct way {
   sp_choice_t request, reject;
@@ -331,8 +327,7 @@ static void a_certificate_without_its_key_is_none(void **state) {
   }
 }
 
-/* -- the bounds of validity (K02) -----------------------------------------------------------------
- */
+/* -- the bounds of validity (K02) -------------------------------------------------------------- */
 
 /* What a client thinks of the server's certificate when its clock shows `when`. */
 static const char *reason_at(const pki_t *leaf, time_t when) {
@@ -391,8 +386,7 @@ static void times_of_odd_form_are_refused(void **state) {
   }
 }
 
-/* -- the system's roots ---------------------------------------------------------------------------
- */
+/* -- the system's roots ------------------------------------------------------------------------ */
 
 /* In a process of its own, because the system's roots are loaded once: with whom it trusts. */
 static const char *reason_with_roots(const char *file) {

@@ -30,8 +30,7 @@ static const sp_role_t roles[] = {SP_CLIENT, SP_SERVER};
 
 static const char *role_name(sp_role_t role) { return role == SP_CLIENT ? "client" : "server"; }
 
-/* -- in memory ----------------------------------------------------------------------------------
- */
+/* -- in memory --------------------------------------------------------------------------------- */
 
 /* Moves what is on the way to `to`, as long as `limit` lasts. */
 static size_t pass(side_t *to, size_t *limit) {
@@ -100,8 +99,7 @@ static void cut_at_every_byte_in_memory(void **state) {
   }
 }
 
-/* -- W09 in memory --------------------------------------------------------------------------------
- */
+/* -- W09 in memory ----------------------------------------------------------------------------- */
 
 typedef struct cost {
   size_t count[ALLOCATORS];
@@ -147,8 +145,7 @@ static void byte_by_byte_in_memory(void **state) {
   }
 }
 
-/* -- cuts over sockets
- * -------------------------------------------------------------------------------- */
+/* -- cuts over sockets ------------------------------------------------------------------------- */
 
 typedef struct trial {
   sp_protocol_t version;
@@ -273,8 +270,7 @@ static void a_client_s_server_resets_at_every_byte(void **state) {
   cut_over_sockets(SP_CLIENT, BY_RESET);
 }
 
-/* -- W09 over sockets
- * ------------------------------------------------------------------------------ */
+/* -- W09 over sockets -------------------------------------------------------------------------- */
 
 static void end_when_secure(actor_t *actor, fixture_event_t event, int status) {
   if (event == ON_SECURE && status == 0)

@@ -25,8 +25,7 @@ static const sp_protocol_t versions[] = {SP_TLS1_2, SP_TLS1_3};
 
 static const manner_t plainly = {0};
 
-/* -- W24: data -----------------------------------------------------------------------------------
- */
+/* -- W24: data --------------------------------------------------------------------------------- */
 
 static size_t add_record(side_t *from, side_t *to) {
   size_t before = wire_left(&to->in);
@@ -105,8 +104,7 @@ static void a_flipped_bit_in_each_byte_of_a_record(void **state) {
   }
 }
 
-/* -- W24: the encrypted part of the handshake -----------------------------------------------------
- */
+/* -- W24: the encrypted part of the handshake -------------------------------------------------- */
 
 /* Where the first record of the given type begins; SIZE_MAX: there is none. */
 static size_t find_record(const uint8_t *bytes, size_t n, uint8_t type) {
@@ -194,8 +192,7 @@ static void a_flipped_bit_in_each_clear_byte_of_a_hello(void **state) {
   }
 }
 
-/* -- W24: records that come twice, not at all, or in another order --------------------------------
- */
+/* -- W24: records that come twice, not at all, or in another order ----------------------------- */
 
 typedef enum mishap { TWICE, MISSING, SWAPPED, LATER_VERSION, MISHAPS } mishap_t;
 
@@ -236,8 +233,7 @@ static void records_out_of_order(void **state) {
   }
 }
 
-/* -- W24: over sockets
- * --------------------------------------------------------------------------------- */
+/* -- W24: over sockets ------------------------------------------------------------------------- */
 
 static void say_three_things(liar_t *liar) {
   const size_t *flip = liar->data;
@@ -298,8 +294,7 @@ static void a_flipped_bit_over_sockets(void **state) {
   }
 }
 
-/* -- W06: forged records of TLS 1.3
- * ----------------------------------------------------------------- */
+/* -- W06: forged records of TLS 1.3 ------------------------------------------------------------ */
 
 static uint8_t secret[32];
 
@@ -407,8 +402,7 @@ static void records_that_unpack_to_too_much_or_nothing(void **state) {
   }
 }
 
-/* -- W28: early data
- * ---------------------------------------------------------------------------------- */
+/* -- W28: early data --------------------------------------------------------------------------- */
 
 /* An OpenSSL client in memory against a pair. */
 typedef struct stranger {

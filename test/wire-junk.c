@@ -122,8 +122,7 @@ static const junk_t to_client[] = {
     {"a close_notify", BYTES("\x15\3\3\0\2\1\0"), STAY, SP_EEARLYCLOSE, -1, ""},
 };
 
-/* -- the peer -----------------------------------------------------------------------------------
- */
+/* -- the peer ---------------------------------------------------------------------------------- */
 
 static void say(raw_t *raw) {
   const junk_t *junk = raw->data;
@@ -142,8 +141,7 @@ static void say_when_asked(raw_t *raw) {
 
 static void await_hello(raw_t *raw) { raw->on_bytes = say_when_asked; }
 
-/* -- what has to come of it
- * ------------------------------------------------------------------------ */
+/* -- what has to come of it -------------------------------------------------------------------- */
 
 /* The whole table is gone through; each row that is wrong says so. */
 static int wrong;
@@ -247,8 +245,7 @@ static void junk_to_a_client(void **state) {
   assert_int_equal(wrong, 0);
 }
 
-/* -- W12: hellos in pieces
- * ---------------------------------------------------------------------------- */
+/* -- W12: hellos in pieces --------------------------------------------------------------------- */
 
 typedef struct pieces {
   size_t size;         /* of the content of each record */

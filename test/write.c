@@ -40,8 +40,7 @@ static void scene_close(scene_t *scene) {
   stage_close(&scene->stage);
 }
 
-/* -- answers -------------------------------------------------------------------------------------
- */
+/* -- answers ----------------------------------------------------------------------------------- */
 
 static void test_three_answers(void **state) {
   (void)state;
@@ -82,8 +81,7 @@ static void test_write_after_destroy(void **state) {
   scene_close(scene);
 }
 
-/* -- corking -------------------------------------------------------------------------------------
- */
+/* -- corking ----------------------------------------------------------------------------------- */
 
 typedef struct tick {
   scene_t *scene;
@@ -173,8 +171,7 @@ static void test_two_streams_interleaved(void **state) {
   scene_close(scene);
 }
 
-/* -- borrowed memory -----------------------------------------------------------------------------
- */
+/* -- borrowed memory --------------------------------------------------------------------------- */
 
 typedef struct borrowed {
   sp_write_t request;
@@ -254,8 +251,7 @@ static void test_borrowed_memory_is_returned_on_destroy(void **state) {
   scene_close(scene);
 }
 
-/* -- R12 awkward transports ----------------------------------------------------------------------
- */
+/* -- R12 awkward transports -------------------------------------------------------------------- */
 
 static uint32_t random_state;
 

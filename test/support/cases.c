@@ -43,8 +43,7 @@ static void add(verdict_case_t c) {
 #define BY(issuer, ...) PKI_MAKE(issuer, HERE, __VA_ARGS__)
 #define AUTHORITY(issuer, name, ...) PKI_MAKE(issuer, .cn = name, .ca = true, __VA_ARGS__)
 
-/* -- who is trusted (K01) -----------------------------------------------------------------------
- */
+/* -- who is trusted (K01) ---------------------------------------------------------------------- */
 
 static void add_issuers(const pki_set_t *s) {
   const pki_t *self = BY(NULL, .key = "ec");
@@ -90,8 +89,7 @@ static void add_orders(const pki_set_t *s) {
        .chain = PKI_THESE(a_by_b, b_by_a), .ca = b->cert_pem, REASONS(NULL, CHAIN, CHAIN));
 }
 
-/* -- what authorities may do (K06) --------------------------------------------------------------
- */
+/* -- what authorities may do (K06) ------------------------------------------------------------- */
 
 static void add_authorities(const pki_set_t *s) {
   const pki_t *narrow = AUTHORITY(s->root, "narrow", .constraints = "critical,CA:TRUE,pathlen:0");
@@ -137,8 +135,7 @@ static void add_narrow_authorities(const pki_set_t *s) {
        .chain = PKI_THESE(for_servers), ALWAYS("INVALID_PURPOSE"), .words = "for servers");
 }
 
-/* -- what the certificate is for ----------------------------------------------------------------
- */
+/* -- what the certificate is for --------------------------------------------------------------- */
 
 static void add_purposes(const pki_set_t *s) {
   CASE("serverAuth shown by a server", .roles = CASE_AS_SERVER,
@@ -158,8 +155,7 @@ static void add_purposes(const pki_set_t *s) {
   CASE("no usages at all", .leaf = BY(s->root, .eku = "", .key_usage = ""), LEAF_REASONS(NULL));
 }
 
-/* -- time (K02) ---------------------------------------------------------------------------------
- */
+/* -- time (K02) -------------------------------------------------------------------------------- */
 
 static void add_times(const pki_set_t *s) {
   /* Node goes on after a first fault and tells the last one, and time is checked last */
@@ -193,8 +189,7 @@ static void add_several(const pki_set_t *s) {
        LEAF_REASONS("CERT_REVOKED"), .words = "revoked");
 }
 
-/* -- names (K03, K04, K05) ----------------------------------------------------------------------
- */
+/* -- names (K03, K04, K05) --------------------------------------------------------------------- */
 
 #define NAMES(own) LEAF_REASONS(own), .no_name_for_client = true
 
@@ -226,8 +221,7 @@ static void add_names(const pki_set_t *s) {
        NAMES(ALTNAME), .words = "not for localhost");
 }
 
-/* -- revocation (K08) ---------------------------------------------------------------------------
- */
+/* -- revocation (K08) -------------------------------------------------------------------------- */
 
 static void add_revocations(const pki_set_t *s) {
   const pki_t *leaf = BY(s->root, .key = "ec"), *behind = BY(s->intermediate, .key = "ec");
@@ -253,8 +247,7 @@ static void add_revocations(const pki_set_t *s) {
        .words = "list of securepair test intermediate");
 }
 
-/* -- weak (K07) ---------------------------------------------------------------------------------
- */
+/* -- weak (K07) -------------------------------------------------------------------------------- */
 
 static EVP_PKEY *rsa_512(void) { return EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)512); }
 

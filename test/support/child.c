@@ -56,8 +56,7 @@ static void close_handle(void *handle) {
     uv_close(handle, on_closed);
 }
 
-/* -- what it says -------------------------------------------------------------------------------
- */
+/* -- what it says ------------------------------------------------------------------------------ */
 
 static heard_t *heard_of(child_t *child, const void *pipe) {
   return pipe == &child->out.pipe ? &child->out : &child->err;
@@ -111,8 +110,7 @@ bool child_said(const child_t *child, const char *words) {
   return holds(&child->out, words) || holds(&child->err, words);
 }
 
-/* -- life ---------------------------------------------------------------------------------------
- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 static void on_exit_of(uv_process_t *process, int64_t status, int signal) {
   child_t *child = process->data;
@@ -188,8 +186,7 @@ void child_on_news(child_t *child, void (*on_news)(child_t *child, void *data), 
   child->data = data;
 }
 
-/* -- what it is told ----------------------------------------------------------------------------
- */
+/* -- what it is told --------------------------------------------------------------------------- */
 
 typedef struct told {
   uv_write_t request;
@@ -229,8 +226,7 @@ void child_tell_end(child_t *child) {
   }
 }
 
-/* -- waiting ------------------------------------------------------------------------------------
- */
+/* -- waiting ----------------------------------------------------------------------------------- */
 
 bool child_ended(const child_t *child) {
   return child->exited && child->out.ended && child->err.ended;

@@ -15,8 +15,7 @@
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 
-/* -- what lives until exit ----------------------------------------------------------------------
- */
+/* -- what lives until exit --------------------------------------------------------------------- */
 
 typedef struct kept {
   struct kept *next;
@@ -93,8 +92,7 @@ static void forget(const void *thing) {
   }
 }
 
-/* -- texts --------------------------------------------------------------------------------------
- */
+/* -- texts ------------------------------------------------------------------------------------- */
 
 /* The content of a memory BIO as a text, freed by free(); releases the BIO. */
 static char *take_text(BIO *bio, size_t *n) {
@@ -117,8 +115,7 @@ static BIO *new_bio(void) {
   return bio;
 }
 
-/* -- keys ---------------------------------------------------------------------------------------
- */
+/* -- keys -------------------------------------------------------------------------------------- */
 
 static EVP_PKEY *make_key(const char *kind) {
   EVP_PKEY *key = NULL;
@@ -185,8 +182,7 @@ static const EVP_MD *digest_for(const EVP_PKEY *key, const char *name) {
   return digest;
 }
 
-/* -- names and extensions -----------------------------------------------------------------------
- */
+/* -- names and extensions ---------------------------------------------------------------------- */
 
 static void add_attribute(X509_NAME *name, const char *text) {
   bool same_rdn = *text == '+';
@@ -283,8 +279,7 @@ static void add_extensions(X509 *x509, const X509 *issuer, const pki_spec_t *spe
   }
 }
 
-/* -- certificates -------------------------------------------------------------------------------
- */
+/* -- certificates ------------------------------------------------------------------------------ */
 
 static void set_serial(ASN1_INTEGER *serial) {
   static uint64_t next;
@@ -362,8 +357,7 @@ const pki_set_t *pki_default(void) {
   return &set;
 }
 
-/* -- other forms --------------------------------------------------------------------------------
- */
+/* -- other forms ------------------------------------------------------------------------------- */
 
 char *pki_join(const char *const *texts) {
   BIO *bio = new_bio();
@@ -439,8 +433,7 @@ unsigned char *pki_der(const pki_t *pki, size_t *n) {
   return keep(take_text(bio, n), free);
 }
 
-/* -- files --------------------------------------------------------------------------------------
- */
+/* -- files ------------------------------------------------------------------------------------- */
 
 const char *pki_path(const char *name) {
   if (!*folder) {

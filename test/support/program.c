@@ -34,8 +34,7 @@ const uint8_t *program_bytes(int kind, size_t n) {
   return bytes[kind];
 }
 
-/* -- our side -----------------------------------------------------------------------------------
- */
+/* -- our side ---------------------------------------------------------------------------------- */
 
 static void collect(talker_t *talker, const uint8_t *bytes, size_t n) {
   talker->got = realloc(talker->got, talker->got_size + n);
@@ -96,8 +95,7 @@ void program_free(program_t *p) {
   free(p);
 }
 
-/* -- waiting ------------------------------------------------------------------------------------
- */
+/* -- waiting ----------------------------------------------------------------------------------- */
 
 bool talker_wait(talker_t *talker, child_t *child, size_t n) {
   while (talker->got_size < n && talker->actor->stream && !child_ended(child))
@@ -129,8 +127,7 @@ const char *program_output(program_t *p, const void *mark, size_t mark_size, siz
   }
 }
 
-/* -- where it listens ---------------------------------------------------------------------------
- */
+/* -- where it listens -------------------------------------------------------------------------- */
 
 /* The port of the listening IPv4 socket with this inode. */
 static int port_of_inode(unsigned long inode) {

@@ -37,8 +37,7 @@ static int fails(syscall_name_t name, int fd) {
   return status < 0;
 }
 
-/* -- reading -------------------------------------------------------------------------------------
- */
+/* -- reading ----------------------------------------------------------------------------------- */
 
 ssize_t read(int fd, void *room, size_t n) {
   return fails(CALL_READ, fd) ? -1 : syscall(SYS_read, fd, room, n);
@@ -56,8 +55,7 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
   return fails(CALL_READ, fd) ? -1 : syscall(SYS_recvmsg, fd, message, flags);
 }
 
-/* -- writing -------------------------------------------------------------------------------------
- */
+/* -- writing ----------------------------------------------------------------------------------- */
 
 static ssize_t grant(int fd, size_t n) {
   syscalls_ration_t asked = ration;
@@ -123,8 +121,7 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
   return syscall(SYS_sendmsg, fd, &copy, flags);
 }
 
-/* -- the rest ------------------------------------------------------------------------------------
- */
+/* -- the rest ---------------------------------------------------------------------------------- */
 
 int epoll_pwait(int fd, struct epoll_event *events, int most, int timeout, const sigset_t *mask) {
   return fails(CALL_EPOLL_WAIT, fd)
