@@ -4,8 +4,8 @@
  *
  *     ALLOCATIONS LOCKS CALLS BYTES
  *
- * CALLS are those of the system calls below, which are all that a connection causes; BYTES are those
- * that are still allocated, connections that are open included.
+ * CALLS are those of the system calls below, which are all that a connection causes; BYTES are
+ * those that are still allocated, connections that are open included.
  */
 #include <dlfcn.h>
 #include <errno.h>

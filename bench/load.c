@@ -40,7 +40,7 @@
 
 #define WINDOW (256u << 10) /* bytes on their way, so that the server never waits for us */
 #define BATCH (WINDOW / 4)  /* that are made before the socket is given them */
-#define GREETING 1024u /* bytes of a connection that is idle then */
+#define GREETING 1024u      /* bytes of a connection that is idle then */
 
 static SSL_CTX *ctx;
 static int port, version = TLS1_3_VERSION;
@@ -465,7 +465,7 @@ int main(int argc, char **argv) {
     run_storm((long)count, (long)more);
   else
     fail("usage: load handshake|resume|idle PORT COUNT | echo|send PORT BYTES CHUNK | receive PORT "
-         "BYTES | ask PORT COUNT SIZE | storm PORT COUNT TIMES | facts PORT, and tls1.2 at the end if "
-         "need be");
+         "BYTES | ask PORT COUNT SIZE | storm PORT COUNT TIMES | facts PORT, and tls1.2 at the end "
+         "if need be");
   return 0;
 }

@@ -74,8 +74,9 @@ int main(int argc, char **argv) {
   uv_poll_t input;
   sp_server_t *server;
   sp_error_t why;
-  sp_options_t options = *SP_OPTIONS(.key_file = argv[1], .cert_file = argv[2], .groups = "X25519:P-256",
-                                     .min_version = SP_TLS1_3, .max_version = SP_TLS1_3);
+  sp_options_t options =
+      *SP_OPTIONS(.key_file = argv[1], .cert_file = argv[2], .groups = "X25519:P-256",
+                  .min_version = SP_TLS1_3, .max_version = SP_TLS1_3);
   for (int i = 3; i < argc; i++)
     take_word(&options, argv[i]);
   if (sp_server_new(&server, loop, on_secure, &why, &options) < 0 ||
