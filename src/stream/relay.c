@@ -125,8 +125,9 @@ static int start_shutting(sp__relay_t *relay) {
   return status;
 }
 
+/* At once where nothing waits to be written: libuv's way is a request and an epoll_ctl more. */
 static void shut_down_plain(sp__relay_t *relay) {
-  if (relay->shutting || start_shutting(relay) == 0)
+  if (relay->shutting || (!sp__transport_shut(relay->plain) && start_shutting(relay) == 0))
     return;
   relay->out = false;
   finish_if_both_ended(relay);
