@@ -26,12 +26,13 @@ target_include_directories(test_flags INTERFACE ${PROJECT_SOURCE_DIR}/include
 target_link_libraries(test_flags INTERFACE securepair::static securepair_flags
   OpenSSL::SSL OpenSSL::Crypto Threads::Threads PkgConfig::CMOCKA ${CMAKE_DL_LIBS})
 
+set(headers <setjmp.h> <stdarg.h> <stddef.h> <stdint.h> <cmocka.h> <uv.h> <openssl/ssl.h>)
 add_library(test_support INTERFACE)
 file(GLOB support CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/test/support/*.c)
 if(support)
   add_library(test_support_objects STATIC ${support})
   target_link_libraries(test_support_objects PRIVATE test_flags)
-  precompile_headers(test_support_objects PRIVATE <setjmp.h> <stdarg.h> <stddef.h> <stdint.h> <cmocka.h> <uv.h> <openssl/ssl.h>)
+  precompile_headers(test_support_objects PRIVATE ${headers})
   target_link_libraries(test_support INTERFACE test_support_objects)
 endif()
 
@@ -47,7 +48,7 @@ foreach(source IN LISTS tests)
     target_link_libraries(test-${name} PRIVATE securepair_command_parts)
   elseif(NOT precompiled)
     set(precompiled test-${name})
-    precompile_headers(test-${name} PRIVATE <setjmp.h> <stdarg.h> <stddef.h> <stdint.h> <cmocka.h> <uv.h> <openssl/ssl.h>)
+    precompile_headers(test-${name} PRIVATE ${headers})
   else()
     precompile_headers(test-${name} REUSE_FROM ${precompiled})
   endif()
