@@ -137,7 +137,7 @@ static void pipe_with(const sp__connector_t *connector, sp_stream_t *stream, uv_
   sp_error_t error;
   plain->data = (void *)(uintptr_t)sp__process;  /* for on_pipe_over */
   (void)uv_tcp_nodelay((uv_tcp_t *)plain, true); /* records are passed on as they come */
-  int status = sp_stream_pipe_plain(stream, plain, SP_PIPE_BOTH, on_pipe_over);
+  int status = sp__relay_make(stream, plain, SP_PIPE_BOTH, on_pipe_over, true);
   if (status == 0)
     return;
   uv_close((uv_handle_t *)plain, on_loser_closed);

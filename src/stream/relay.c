@@ -15,6 +15,7 @@ typedef struct sp__relay {
   bool half_open;       /* the stream's own choice, put back at the end */
   bool reading;
   bool shutting; /* plain, as the stream's peer ended */
+  bool ours;     /* nobody else writes to plain, now or later */
 } sp__relay_t;
 
 static void free_if_over(sp__relay_t *relay) {
@@ -125,9 +126,14 @@ static int start_shutting(sp__relay_t *relay) {
   return status;
 }
 
-/* At once where nothing waits to be written: libuv's way is a request and an epoll_ctl more. */
+/* At once, if that is possible: libuv's way is a request and an epoll_ctl more, but it remembers,
+ * so that a program that writes later gets an error and no SIGPIPE. */
+static bool shut_down_ours(const sp__relay_t *relay) {
+  return relay->ours && sp__transport_shut(relay->plain);
+}
+
 static void shut_down_plain(sp__relay_t *relay) {
-  if (relay->shutting || (!sp__transport_shut(relay->plain) && start_shutting(relay) == 0))
+  if (relay->shutting || (!shut_down_ours(relay) && start_shutting(relay) == 0))
     return;
   relay->out = false;
   finish_if_both_ended(relay);
@@ -235,7 +241,7 @@ static void undo(sp__relay_t *relay) {
   free_if_over(relay);
 }
 
-int sp_stream_pipe_plain(sp_stream_t *stream, uv_stream_t *plain, int ways, sp_pipe_cb done) {
+int sp__relay_make(sp_stream_t *stream, uv_stream_t *plain, int ways, sp_pipe_cb done, bool ours) {
   if (plain->loop != stream->loop->uv || stream->pipe_to || stream->relay ||
       !(ways & SP_PIPE_BOTH) || ways & ~SP_PIPE_BOTH)
     return SP_EOPTION;
@@ -248,6 +254,7 @@ int sp_stream_pipe_plain(sp_stream_t *stream, uv_stream_t *plain, int ways, sp_p
   sp__relay_t *relay = relay_new(stream, plain, ways, done);
   if (!relay)
     return UV_ENOMEM;
+  relay->ours = ours;
   int status = start(relay);
   if (status < 0) {
     undo(relay);
@@ -258,4 +265,8 @@ int sp_stream_pipe_plain(sp_stream_t *stream, uv_stream_t *plain, int ways, sp_p
     stream->half_open = true; /* either direction ends on its own */
   sp__stream_put_off(stream);
   return 0;
+}
+
+int sp_stream_pipe_plain(sp_stream_t *stream, uv_stream_t *plain, int ways, sp_pipe_cb done) {
+  return sp__relay_make(stream, plain, ways, done, false);
 }

@@ -192,6 +192,8 @@ void sp__pipe_drained(sp_stream_t *to);
 void sp__pipe_gone(sp_stream_t *stream);
 
 /* relay.c */
+/* sp_stream_pipe_plain; `ours`: the library made `plain`, and closes it when the pipe is over. */
+int sp__relay_make(sp_stream_t *stream, uv_stream_t *plain, int ways, sp_pipe_cb done, bool ours);
 void sp__relay_pass(sp_stream_t *from, const uint8_t *bytes, size_t n);
 void sp__relay_drained(sp_stream_t *to);
 void sp__relay_ended(sp_stream_t *from, int status);
