@@ -15,7 +15,7 @@ target_compile_definitions(securepair_command_parts PRIVATE _GNU_SOURCE)
 target_include_directories(securepair_command_parts PUBLIC ${HTTP_PARSER_INCLUDE})
 target_link_libraries(securepair_command_parts PUBLIC securepair::static securepair_flags
   OpenSSL::Crypto PkgConfig::POPT PkgConfig::JANSSON PkgConfig::SQLITE ${HTTP_PARSER_LIBRARY})
-precompile_headers(securepair_command_parts PRIVATE <uv.h> <openssl/ssl.h>)
+securepair_precompile_headers(securepair_command_parts PRIVATE <uv.h> <openssl/ssl.h>)
 add_executable(securepair_command ${PROJECT_SOURCE_DIR}/cli/main.c)
 set_target_properties(securepair_command PROPERTIES OUTPUT_NAME securepair)
 target_compile_definitions(securepair_command PRIVATE _GNU_SOURCE)

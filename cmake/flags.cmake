@@ -46,7 +46,7 @@ endif()
 
 # Most of the time of a compilation goes into the headers of others. The sanitized build reads them once; it has no
 # say in whether a file includes what it uses.
-function(precompile_headers target)
+function(securepair_precompile_headers target)
   if(SECUREPAIR_SANITIZE)
     target_precompile_headers(${target} ${ARGN})
   endif()

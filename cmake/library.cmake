@@ -8,7 +8,7 @@ target_include_directories(securepair_objects PUBLIC ${PROJECT_SOURCE_DIR}/inclu
   PRIVATE ${PROJECT_SOURCE_DIR}/src)
 target_link_libraries(securepair_objects PRIVATE securepair_flags OpenSSL::SSL OpenSSL::Crypto
   PkgConfig::securepair_uv Threads::Threads)
-precompile_headers(securepair_objects PRIVATE <openssl/ssl.h>)
+securepair_precompile_headers(securepair_objects PRIVATE <openssl/ssl.h>)
 
 foreach(kind SHARED STATIC)
   string(TOLOWER securepair_${kind} target)
