@@ -5,8 +5,8 @@
  *
  *     latency PORT RATE SECONDS
  *
- * The server echoes; on 127.0.0.1. Prints the 50th, 99th and 99.9th percentile and the longest in
- * microseconds.
+ * The server echoes; on 127.0.0.1; TLS 1.3, AES-128-GCM and X25519, as in all rows. Prints the
+ * 50th, 99th and 99.9th percentile and the longest in microseconds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,10 @@ static SSL *connect_to(int port) {
                                 .sin_port = htons((uint16_t)port),
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-  SSL *ssl = ctx ? SSL_new(ctx) : NULL;
+  bool is_alike = ctx && SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256") &&
+                  SSL_CTX_set1_groups_list(ctx, "X25519") &&
+                  SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
+  SSL *ssl = is_alike ? SSL_new(ctx) : NULL;
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
   (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
