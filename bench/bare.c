@@ -4,7 +4,7 @@
  * client has nothing left, gives back the record buffers of who is quiet, sends one ticket, and
  * builds no chain of certificates by itself.
  *
- *     bare KEY CERT [echo|sink|source] [tls1.2]
+ *     bare KEY CERT [echo|sink|source] [tls1.2] [writes=N]
  *
  * The command line is that of all servers here: server.c says what it means.
  */
@@ -23,6 +23,7 @@
 
 #define RECORD 16384
 #define TURN 16 /* records of one client until others are looked for */
+#define WRITE_MAX 65536
 
 typedef struct client {
   SSL *ssl;
@@ -32,7 +33,7 @@ typedef struct client {
 } client_t;
 
 static enum { ECHOES, DROPS, POURS } mode;
-static int poller;
+static int poller, write_size = RECORD;
 
 static void watch(client_t *client, unsigned events) {
   struct epoll_event event = {.events = events, .data.ptr = client};
@@ -81,19 +82,19 @@ static int send_rest(client_t *client) {
 
 /* What OpenSSL said last; above 0: the client has nothing more at the moment. */
 static int serve(client_t *client, unsigned events) {
-  static char bytes[RECORD];
+  static char bytes[WRITE_MAX];
   int n = client->rest ? send_rest(client) : 1, is_new = !SSL_is_init_finished(client->ssl);
   if (is_new)
     n = SSL_do_handshake(client->ssl);
   if (is_new && n > 0 && mode == POURS)
     watch(client, EPOLLIN | EPOLLOUT);
   for (int i = is_new; n > 0 && (!i || SSL_has_pending(client->ssl)); i = 1) {
-    n = mode == POURS && !(events & EPOLLIN) ? 1 : SSL_read(client->ssl, bytes, sizeof bytes);
+    n = mode == POURS && !(events & EPOLLIN) ? 1 : SSL_read(client->ssl, bytes, RECORD);
     if (n > 0 && mode == ECHOES)
       n = echo(client, bytes, n);
   }
   for (int i = 0; i < TURN && n > 0 && mode == POURS; i++)
-    n = SSL_write(client->ssl, bytes, sizeof bytes);
+    n = SSL_write(client->ssl, bytes, write_size);
   return n;
 }
 
@@ -131,6 +132,10 @@ static SSL_CTX *context(int argc, char **argv) {
   (void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_read_ahead(ctx, 1); /* many records in one system call */
   SSL_CTX_set_default_read_buffer_len(ctx, 1 << 16);
+  for (int i = 3; i < argc; i++)
+    if (sscanf(argv[i], "writes=%5d", &write_size) == 1 &&
+        (write_size < 1 || write_size > WRITE_MAX))
+      exit(2);
   mode = is(argc, argv, "sink") ? DROPS : is(argc, argv, "source") ? POURS : ECHOES;
   return ctx;
 }

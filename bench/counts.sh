@@ -2,14 +2,15 @@
 # What does not drift with the machine: what a server allocates, locks, asks the kernel for and
 # computes for one handshake, echo or idle connection; ours beside the bare loop of OpenSSL.
 #
-#     counts.sh LIBRARY [--quick|--ours]
+#     counts.sh LIBRARY [--quick|--ours|--uncounted]
 #
 # --quick: no instructions, which take most of the time; --ours: only those of ours, and no caches.
+# --uncounted: nothing but the system calls of ours that strace sees and counted.c does not know.
 # Prints what counts.txt keeps. A figure is the difference of two runs, so that start and end cancel.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-library=$(realpath "${1:?usage: counts.sh LIBRARY [--quick|--ours]}")
+library=$(realpath "${1:?usage: counts.sh LIBRARY [--quick|--ours|--uncounted]}")
 mode=${2:-}
 
 work=$(mktemp -d)
@@ -148,11 +149,11 @@ row() {
   shift
   for who in ours bare; do
     read -ra all <<<"$(counted "$who" "$1" 10 50 "${@:2}")"
-    all=("${all[@]:0:3}")
+    all=("${all[@]:0:4}")
     # shellcheck disable=SC2207 # words
     ! has_instructions $who || all+=($(instructions "$who" "$@"))
     # shellcheck disable=SC2183 # what is missing is empty
-    printf '%-14s %-5s %8s %8s %8s %12s %8s %8s\n' "$name" $who "${all[@]}"
+    printf '%-14s %-5s %8s %8s %8s %8s %12s %8s %8s\n' "$name" $who "${all[@]}"
   done
 }
 
@@ -161,14 +162,31 @@ idle_row() {
   shift
   for who in ours bare; do
     read -ra all <<<"$(counted "$who" idle 20 100 "$@")"
-    printf '%-14s %-5s %8s bytes\n' "$name" $who "${all[3]}"
+    printf '%-14s %-5s %8s bytes in %s blocks\n' "$name" $who "${all[4]}" "${all[5]}"
   done
 }
 
+# Of handshakes and echoes: what forty more of them ask the kernel for.
+uncounted() {
+  for n in 10 50; do
+    prefix=(strace -f -qq -c -U "calls,name" -o "$work/traced.$n")
+    serve ours "$1" "$n" "${@:2}"
+  done
+  awk -v known=" $(sed -n 's/.*SYS_\([a-z0-9_]*\).*/\1/p' "$here/counted.c" | tr '\n' ' ')" '
+    $1 !~ /^[0-9]+$/ || $2 == "total" { next }
+    FNR == NR { before[$2] = $1; next }
+    $1 - before[$2] >= 20 && !index(known, " " $2 " ") { print $2 }' "$work/traced.10" "$work/traced.50"
+}
+
 prepare
+if [ "$mode" = --uncounted ]; then
+  uncounted handshake
+  uncounted ask 512
+  exit
+fi
 echo "# OpenSSL $(openssl version | cut -d ' ' -f 2), libuv $(pkg-config --modversion libuv), $(uname -m)," \
   "compiler $(${CC:-cc} -dumpversion)"
-printf '#%-13s %-5s %8s %8s %8s %12s %8s %8s\n' "" "" memory locks kernel instructions own lines
+printf '#%-13s %-5s %8s %8s %8s %8s %12s %8s %8s\n' "" "" memory locks kernel bytes instructions own lines
 row handshake-1.3 handshake
 row handshake-1.2 handshake tls1.2
 row resumed-1.3 resume

@@ -2,7 +2,7 @@
  * libevent's server of the benchmarks: bufferevent_openssl as fast as it lets itself be made, with
  * the settings of the others. Prints its port; ends when its input ends.
  *
- *     libevent KEY CERT [echo|sink|source] [tls1.2]
+ *     libevent KEY CERT [echo|sink|source] [tls1.2] [writes=N]
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,9 +24,10 @@
 #define MOST (256u << 10) /* bytes to be written at which no more are read */
 #define LEAST (64u << 10) /* and at which it goes on */
 #define ONCE (64u << 10)  /* bytes read or written before others have their turn */
-#define WRITE (16u << 10) /* of a source */
+#define WRITE_MAX (64u << 10)
 
 static SSL_CTX *ctx;
+static size_t write_size = 16u << 10; /* of a source */
 static void (*on_data)(struct bufferevent *, void *);
 static void (*on_room)(struct bufferevent *, void *);
 
@@ -60,11 +61,11 @@ static void drop_data(struct bufferevent *client, void *data) {
 static void nothing(struct bufferevent *client, void *data) { (void)client, (void)data; }
 
 static void fill(struct bufferevent *client, void *data) {
-  static const char bytes[WRITE];
+  static const char bytes[WRITE_MAX];
   struct evbuffer *output = bufferevent_get_output(client);
   (void)data;
   while (evbuffer_get_length(output) < MOST)
-    if (evbuffer_add_reference(output, bytes, sizeof bytes, NULL, NULL) < 0)
+    if (evbuffer_add_reference(output, bytes, write_size, NULL, NULL) < 0)
       fail("no memory");
 }
 
@@ -143,13 +144,17 @@ int main(int argc, char **argv) {
   const char *what = "echo";
   bool old = false;
   if (argc < 3)
-    fail("usage: libevent KEY CERT [echo|sink|source] [tls1.2]");
+    fail("usage: libevent KEY CERT [echo|sink|source] [tls1.2] [writes=N]");
   for (int i = 3; i < argc; i++) {
     if (!strcmp(argv[i], "tls1.2"))
       old = true;
+    else if (!strncmp(argv[i], "writes=", 7))
+      write_size = (size_t)atoi(argv[i] + 7);
     else
       what = argv[i];
   }
+  if (write_size < 1 || write_size > WRITE_MAX)
+    fail("writes= wants 1 to 65536 bytes");
   (void)signal(SIGPIPE, SIG_IGN);
   choose(what);
   set_up_tls(argv[1], argv[2], old);

@@ -18,7 +18,7 @@ const { measureCounts, countsSeconds } = require('./counts.js');
 const { describeMachine, watchMachine, isBusy } = require('./machine.js');
 const { makeProgress, duration } = require('./progress.js');
 const { rowText, summaryText } = require('./table.js');
-const { writeDocument } = require('./document.js');
+const { writeDocument, writeCharts } = require('./document.js');
 const { stopAll } = require('./processes.js');
 
 const root = path.join(__dirname, '..');
@@ -29,12 +29,12 @@ const QUICK = { rounds: 5, seconds: 0.6, latencyRounds: 3, latencySeconds: 1, ti
 const usage = `usage: ./run bench [WHAT...] [--quick] [--rounds N] [--seconds S] [--results FILE]
        ./run bench --document FILE      docs/performance.md from the results of a whole run
        ./run bench kept                 what bench/counts.txt keeps: our counts, for a test to compare
-All of it takes about 40 minutes and wants a machine that does nothing else; peers that are not there
+All of it takes about 50 minutes and wants a machine that does nothing else; peers that are not there
 are installed. WHAT is groups or rows; the names of peers among them leave out the others.
-  --quick         about 6 minutes: fewer and shorter slices, fewer connections, no instructions counted
+  --quick         about 8 minutes: fewer and shorter slices, fewer connections, no instructions counted
   --rounds N      turns that everybody gets (${FULL.rounds}; quick: ${QUICK.rounds})
   --seconds S     how long a turn is (${FULL.seconds}; quick: ${QUICK.seconds})
-  --results FILE  where all figures go, as JSON (a new file in bench/results/)
+  --results FILE  where all figures go, as JSON (a new file in bench/results/); the charts go beside it
   groups: ${Object.keys(GROUPS).join(' ')}
   rows:   ${ROWS.map(({ name }) => name).join(' ').replace(/(.{1,88})( |$)/g, '$1\n          ').trim()}
   peers:  ${PEERS.join(' ')}`;
@@ -239,7 +239,8 @@ async function runBench({ words, settings, build, file }) {
   Object.assign(report.machine, watched(), { minutes: (Date.now() - start) / 60000 });
   save(to, report);
   console.log(summaryText(report.results));
-  console.log(`${duration((Date.now() - start) / 1000)}; written: ${file ?? path.relative(process.cwd(), to)}`);
+  const written = [to, ...writeCharts(report, to)].map((one) => (path.isAbsolute(file ?? '') ? one : path.relative(process.cwd(), one)));
+  console.log(`${duration((Date.now() - start) / 1000)}; written: ${written.join(' ')}`);
   return report.results.some(({ error }) => error) ? 1 : 0;
 }
 

@@ -3,7 +3,7 @@
 // `-r securepair/register`, on ours. The command line is that of all servers there; `pipe` echoes by
 // socket.pipe(socket).
 //
-//     node [-r ...] node-server.js KEY CERT [echo|pipe|sink|source] [tls1.2]
+//     node [-r ...] node-server.js KEY CERT [echo|pipe|sink|source] [tls1.2] [writes=N]
 
 const fs = require('node:fs');
 const tls = require('node:tls');
@@ -12,7 +12,7 @@ const [key, cert, ...words] = process.argv.slice(2);
 const isOld = words.includes('tls1.2');
 const version = isOld ? 'TLSv1.2' : 'TLSv1.3';
 
-const block = Buffer.alloc(16384);
+const block = Buffer.alloc(Number(words.find((word) => word.startsWith('writes='))?.slice(7) ?? 16384));
 
 const modes = {
   echo(socket) {

@@ -39,8 +39,14 @@ const bytes = (name, group, title, mode, load, bare, begin) => library({
   name, group, title, unit: 's/GB', load, begin, what: { key: 'ecdsa', mode, version: '1.3' },
 }, bare, 0.8);
 
+// Sizes without a figure to reach.
+function bulkOf(size, name, title, mode, load) {
+  const row = bytes(name, 'bulk', title, mode, load, 1, (size > 512 ? 32 : 4) * MB);
+  return { ...row, contestants: ['ours', 'bare', 'libevent'], bounds: [], what: { ...row.what, writes: size } };
+}
+
 const again = (row) => ({
-  ...row, name: `resolution-${row.group === 'handshakes' ? 'handshake' : 'echo'}`, group: 'resolution',
+  ...row, name: `resolution-${row.group === 'handshakes' ? 'handshake' : row.group}`, group: 'resolution',
   title: `resolution: ${row.title}`, contestants: ['ours', 'again'], bounds: [],
 });
 
@@ -66,6 +72,10 @@ const echo = [
 const bulk = [
   bytes('receive-16k', 'bulk', 'the server receives, chunks of 16 KiB', 'sink', ['send', 16384], 0.95, 32 * MB),
   bytes('send-16k', 'bulk', 'the server sends, chunks of 16 KiB', 'source', ['receive'], 0.95, 32 * MB),
+  ...[[512, '512 bytes', '512'], [65536, '64 KiB', '64k']].flatMap(([size, title, name]) => [
+    bulkOf(size, `receive-${name}`, `the server receives, chunks of ${title}`, 'sink', ['send', size]),
+    bulkOf(size, `send-${name}`, `the server sends, chunks of ${title}`, 'source', ['receive']),
+  ]),
 ];
 
 const idle = {
@@ -110,7 +120,7 @@ const counts = {
   what: { key: 'ecdsa', mode: 'echo', version: '1.3' }, bounds: [],
 };
 
-const resolution = [again(handshakes[0]), again(echo[1])];
+const resolution = [again(handshakes[0]), again(echo[1]), again(idle)];
 
 const ROWS = [...resolution, ...handshakes, ...echo, ...bulk, idle, latency, ...proxy, ...node, counts];
 
@@ -133,7 +143,7 @@ function choose(words) {
 // Before what it is the resolution of.
 function isResolutionOf({ group, name }, rows) {
   if (group !== 'resolution') return false;
-  const groups = name === 'resolution-handshake' ? ['handshakes'] : ['echo', 'bulk'];
+  const groups = { 'resolution-handshake': ['handshakes'], 'resolution-echo': ['echo', 'bulk'], 'resolution-idle': ['idle'] }[name];
   return rows.some((row) => groups.includes(row.group));
 }
 

@@ -1,14 +1,14 @@
 /*
  * Our server of the benchmarks.
  *
- *     SERVER KEY CERT [echo|sink|source] [tls1.2] [workers] [handshakes=N] [accepts=N]
+ *     SERVER KEY CERT [echo|sink|source] [tls1.2] [writes=N] [workers] [handshakes=N] [accepts=N]
  *
  * All servers here have this command line; what concerns only ours, the last three, others pass
  * over. Listens on 127.0.0.1 on a free port, prints the port, and ends when its input ends. What a
  * client sends it says back (echo), reads and drops (sink), or it sends by itself as fast as the
- * client takes it, in writes of 16 KiB until the client ends (source). Speaks TLS 1.3 and nothing
- * else, or TLS 1.2; X25519 (P-256 only since TLS 1.2 wants the curve of a certificate listed), one
- * ticket, no cache of sessions, the certificate as it is in the file.
+ * client takes it, in writes of 16 KiB or N bytes until the client ends (source). Speaks TLS 1.3
+ * and nothing else, or TLS 1.2; X25519 (P-256 only since TLS 1.2 wants the curve of a certificate
+ * listed), one ticket, no cache of sessions, the certificate as it is in the file.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +17,9 @@
 
 #include <securepair.h>
 
-#define RECORD 16384
+#define WRITE_MAX 65536
 
+static size_t write_size = 16384;
 static enum { ECHOES, DROPS, POURS } mode;
 
 static void drop(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
@@ -27,8 +28,8 @@ static void drop(sp_stream_t *stream, const uint8_t *bytes, size_t n) {
 
 /* As much as is taken; the rest at the next drain. */
 static void pour(sp_stream_t *stream) {
-  static const char bytes[RECORD];
-  while (sp_stream_send(stream, bytes, sizeof bytes) == 1)
+  static const char bytes[WRITE_MAX];
+  while (sp_stream_send(stream, bytes, write_size) == 1)
     ;
 }
 
@@ -65,6 +66,8 @@ static void take_word(sp_options_t *options, const char *word) {
     options->min_version = options->max_version = SP_TLS1_2;
   if (!strcmp(word, "workers"))
     options->handshake_workers = SP_YES;
+  if (number_after(word, "writes=") > 0 && number_after(word, "writes=") <= WRITE_MAX)
+    write_size = (size_t)number_after(word, "writes=");
   options->handshakes_per_turn += number_after(word, "handshakes=");
   options->accepts_per_turn += number_after(word, "accepts=");
 }

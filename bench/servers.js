@@ -1,7 +1,7 @@
 'use strict';
 // The TLS servers that are held against each other. All take the same command line:
 //
-//     SERVER KEY CERT [echo|sink|source] [tls1.2] [words of their own]
+//     SERVER KEY CERT [echo|sink|source] [tls1.2] [writes=N] [words of their own]
 //
 // listen on a free port of 127.0.0.1, print it, and end when their input ends.
 
@@ -51,7 +51,7 @@ const SERVERS = {
     title: "Node's tls",
     words: () => [process.execPath, nodeServer],
     version: () => `node ${process.version}, OpenSSL ${process.versions.openssl}`,
-    settings: 'tls.createServer (bench/node-server.js)',
+    settings: 'tls.createServer (bench/node-server.js); the number of tickets cannot be set',
   },
   module: {
     title: 'securepair in Node',
@@ -61,12 +61,13 @@ const SERVERS = {
   },
 };
 
-// what: { key: 'ecdsa' | 'rsa', mode: 'echo' ..., version: '1.3' | '1.2', realTime, nice }
+// what: { key: 'ecdsa' | 'rsa', mode: 'echo' ..., version: '1.3' | '1.2', writes: bytes, realTime, nice }
 async function startServer(kit, name, what) {
   const server = SERVERS[name];
   const { key, cert } = kit.keys[what.key];
   const words = [...server.words(kit), key, cert, what.mode,
-    ...(what.version === '1.2' ? ['tls1.2'] : []), ...(server.extra ?? [])];
+    ...(what.version === '1.2' ? ['tls1.2'] : []), ...(what.writes ? [`writes=${what.writes}`] : []),
+    ...(server.extra ?? [])];
   const { child, line } = await serve(words, {
     core: SERVER, realTime: what.realTime, nice: what.nice, env: { LD_PRELOAD: kit.preload },
   });

@@ -101,7 +101,7 @@ test('words choose rows, groups and peers', () => {
   const names = (...words) => choose(words).map(({ name }) => name);
   assert.deepEqual(names(), ROWS.map(({ name }) => name));
   assert.deepEqual(names('all'), names());
-  assert.deepEqual(names('bulk'), ['resolution-echo', 'receive-16k', 'send-16k']);
+  assert.deepEqual(names('bulk'), ['resolution-echo', 'receive-16k', 'send-16k', 'receive-512', 'send-512', 'receive-64k', 'send-64k']);
   assert.deepEqual(names('node-idle'), ['node-idle']);
   assert.throws(() => choose(['nonsense']), /does not know "nonsense"/);
   const [, echo] = choose(['echo-16k', 'libevent']);

@@ -62,6 +62,7 @@ test_document() {
     const report = JSON.parse(require("fs").readFileSync(process.argv[2]));
     require(process.argv[1] + "/document.js").writeDocument(report, process.argv[3]);' \
     "$bench" "$work/results.json" "$work/docs"
+  grep -q '<svg' "$work/results-handshakes.svg" || fail "there is no chart beside the results"
   grep -q '^## Handshakes' "$work/docs/performance.md" || fail "the document has no handshakes"
   grep -q '(performance/handshakes.svg)' "$work/docs/performance.md" || fail "the document shows no chart"
   if grep 'NaN\|undefined' "$work/docs/performance/handshakes.svg" "$work/docs/performance.md"; then
