@@ -41,9 +41,8 @@ static void add_object(const cli_entry_t *entry, void *data) {
 static int print_json(cli_ledger_t *ledger) {
   json_t *all = json_array();
   int status = cli_ledger_each(ledger, add_object, all);
-  if (!status && json_dumpf(all, stdout, JSON_INDENT(2)) < 0)
-    status = cli_fail("cannot write the JSON");
-  putchar('\n');
+  if (!status)
+    status = cli_json_put(all);
   json_decref(all);
   return status;
 }

@@ -5,6 +5,7 @@
 
 #include "connect.h"
 #include "dial.h"
+#include "problem.h"
 #include "report.h"
 
 #define TICKET_WAIT 500 /* milliseconds for a ticket, or a refusal, after the handshake */
@@ -289,10 +290,7 @@ static int print(const cli_connect_t *connect) {
     json_object_set(first, "again", again);
   json_object_set_new(first, "status", json_integer(connect->status));
   json_object_set_new(first, "reason", json_string(reason_of(connect)));
-  char *text = json_dumps(first, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-  int status =
-      text ? cli_put(text, strlen(text)) || cli_put("\n", 1) : cli_fail("no memory for the JSON");
-  free(text);
+  int status = cli_json_put(first);
   json_decref(again);
   return status;
 }

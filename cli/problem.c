@@ -17,6 +17,17 @@ void cli_json_whole(void) {
   is_whole = true;
 }
 
+int cli_json_put(const json_t *json) {
+  char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII) : NULL;
+  if (!text)
+    return cli_fail("no memory for the JSON");
+  int status = cli_write(NULL, text, CLI_PUBLIC, false);
+  if (!status)
+    status = cli_write(NULL, "\n", CLI_PUBLIC, false);
+  free(text);
+  return status;
+}
+
 json_t *cli_json_text(const char *text) {
   json_t *json = json_string(text);
   if (json)

@@ -10,6 +10,10 @@
  * than it should: for one that has nothing to save, and has no JSON yet. */
 void cli_json_whole(void);
 
+/* Writes it to standard output, as a whole or (no memory) not at all; in ASCII, in which no text
+ * turns a terminal upside down. NULL: there was no memory to make it. Answers an exit status. */
+int cli_json_put(const json_t *json);
+
 /* A text as JSON, also where it is no UTF-8. */
 json_t *cli_json_text(const char *text);
 

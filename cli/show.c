@@ -185,11 +185,9 @@ static void tell_all(const findings_t *found) {
 static int print_json(const findings_t *found) {
   json_t *all = json_pack("{s:O,s:O,s:O}", "items", found->items, "relations", found->relations,
                           "problems", found->problems);
-  /* In ASCII no text turns a terminal upside down. */
-  bool fine = all && json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0;
-  putchar('\n');
+  int status = cli_json_put(all);
   json_decref(all);
-  return fine && fflush(stdout) == 0 ? CLI_OK : cli_fail("cannot write the JSON");
+  return status;
 }
 
 static int print(const cli_items_t *items, bool json) {
