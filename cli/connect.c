@@ -1,9 +1,9 @@
 /* securepair connect: its command line. */
 #include "connect.h"
-#include "problem.h"
 
 #include <string.h>
 
+#include "problem.h"
 #include "starttls.h"
 
 static const cli_help_t help = {
@@ -185,7 +185,8 @@ int cli_connect(int argc, const char **argv) {
   int parsed = cli_parse(&arguments, &help, table, 1, 1, argc, argv);
   if (parsed)
     return parsed - 1;
-  cli_json_whole();
+  if (o->json || o->resume) /* else there is data to pass on */
+    cli_json_whole();
   int status = run(&connect, arguments.all[0]);
   cli_parsed(&arguments);
   return status;
