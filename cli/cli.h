@@ -92,6 +92,9 @@ void cli_parse_watch(cli_watch_t watch, void *data);
 #define CLI_ERROR_TEXT 400
 const char *cli_error_text(char room[CLI_ERROR_TEXT], const sp_error_t *error);
 
+/* Bytes for a sentence with names and texts of others in it: of a longer one no more is shown. */
+#define CLI_SENTENCE 4005
+
 /* "securepair: ..." on standard error. Answer CLI_FAILED. */
 int cli_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_fail_with(const sp_error_t *why);

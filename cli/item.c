@@ -61,16 +61,14 @@ void cli_items_free(cli_items_t *items) {
 
 int cli_source_fail(const cli_source_t *source, const char *format, ...) {
   va_list arguments;
-  char *text;
+  char text[CLI_SENTENCE] = "";
   va_start(arguments, format);
-  if (vasprintf(&text, format, arguments) < 0)
-    text = NULL;
+  (void)vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
   if (source->line)
-    (void)cli_fail("%s, line %zu: %s", source->file, source->line, text ? text : "");
+    (void)cli_fail("%s, line %zu: %s", source->file, source->line, text);
   else
-    (void)cli_fail("%s: %s", source->file, text ? text : "");
-  free(text);
+    (void)cli_fail("%s: %s", source->file, text);
   return CLI_FAILED;
 }
 
@@ -140,7 +138,10 @@ int cli_add_list(const cli_source_t *source, const void *der, size_t n) {
 }
 
 int cli_add_unknown(const cli_source_t *source, const char *label) {
-  add(source, CLI_UNKNOWN)->label = cli_safe_text(label);
+  char *safe = cli_safe_text(label);
+  if (!safe)
+    cli_no_memory();
+  add(source, CLI_UNKNOWN)->label = safe;
   return CLI_OK;
 }
 

@@ -51,8 +51,10 @@ static void judge_dns(json_t *problems, const ASN1_STRING *string) {
   const char *bytes = (const char *)ASN1_STRING_get0_data(string);
   size_t n = (size_t)ASN1_STRING_length(string);
   char *name = strndup(bytes ? bytes : "", n);
-  if (!name)
+  if (!name) {
+    cli_json_lost();
     return;
+  }
   const char *why = NULL;
   if (bytes && memchr(bytes, 0, n))
     cli_problem(problems, "nul-in-name",

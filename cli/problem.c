@@ -28,11 +28,18 @@ int cli_json_put(const json_t *json) {
   return status;
 }
 
+void cli_json_lost(void) {
+  if (is_whole)
+    cli_no_memory();
+}
+
 json_t *cli_json_text(const char *text) {
   json_t *json = json_string(text);
   if (json)
     return json;
   char *safe = cli_safe_text(text);
+  if (!safe)
+    cli_json_lost();
   json = json_string(safe ? safe : "");
   free(safe);
   return json;
@@ -42,8 +49,7 @@ __attribute__((format(printf, 1, 0))) static json_t *format_text(const char *for
                                                                  va_list arguments) {
   char *text;
   if (vasprintf(&text, format, arguments) < 0) {
-    if (is_whole)
-      cli_no_memory();
+    cli_json_lost();
     return json_string("there is no memory to say what");
   }
   json_t *json = cli_json_text(text);

@@ -10,6 +10,9 @@
  * than it should: for one that has nothing to save, and has no JSON yet. */
 void cli_json_whole(void);
 
+/* Something that belongs into JSON found no memory: ends the command if it is to be whole. */
+void cli_json_lost(void);
+
 /* Writes it to standard output, as a whole or (no memory) not at all; in ASCII, in which no text
  * turns a terminal upside down. NULL: there was no memory to make it. Answers an exit status. */
 int cli_json_put(const json_t *json);

@@ -9,7 +9,7 @@
 
 /* -- texts of others --------------------------------------------------------------------------- */
 
-#define TEXT_MOST 4000 /* bytes of one text that are shown */
+#define TEXT_MOST (CLI_SENTENCE - 5) /* bytes of one text that are shown: a letter and NUL less */
 
 /* C1 controls, which terminals obey, and what is invisible or turns the direction of writing. */
 static bool is_deceptive(uint32_t code) {
@@ -72,21 +72,23 @@ char *cli_safe_text(const char *text) {
   if (!to)
     return NULL;
   cli_put_text(to, text);
-  return fclose(to) == 0 ? safe : NULL;
+  if (fclose(to) == 0)
+    return safe;
+  free(safe);
+  return NULL;
 }
 
 /* -- sentences --------------------------------------------------------------------------------- */
 
-/* Names of files and words of the command line are in it, and what a peer or a certificate says. */
+/* Names of files and words of the command line are in it, and what a peer or a certificate says.
+ * It needs no memory: that there is none is often what has to be said. */
 __attribute__((format(printf, 2, 0))) static void say(const char *what, const char *format,
                                                       va_list arguments) {
-  char *text;
-  if (vasprintf(&text, format, arguments) < 0)
-    return;
+  char text[CLI_SENTENCE] = "";
+  (void)vsnprintf(text, sizeof text, format, arguments);
   fprintf(stderr, "securepair: %s", what);
   cli_put_text(stderr, text);
   fputc('\n', stderr);
-  free(text);
 }
 
 int cli_fail(const char *format, ...) {

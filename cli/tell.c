@@ -1,6 +1,5 @@
 /* The report of a connection, for people. */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -21,14 +20,14 @@ static int64_t number_of(const json_t *object, const char *name) {
 
 /* Names and texts are the peer's: no control character reaches the terminal, and no novel. */
 static void put_safely(const char *text) {
+  char start[TEXT_MOST + 1];
   size_t n = text ? strlen(text) : 0, most = n;
   if (n > TEXT_MOST)
     for (most = TEXT_MOST; ((unsigned char)text[most] & 0xc0) == 0x80;)
       most--; /* not within a character */
-  char *start = strndup(text ? text : "", most);
-  if (start)
-    cli_put_text(stderr, start);
-  free(start);
+  memcpy(start, text ? text : "", most);
+  start[most] = 0;
+  cli_put_text(stderr, start);
   if (most < n)
     fprintf(stderr, "... (%zu bytes)", n);
 }
