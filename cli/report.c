@@ -4,6 +4,7 @@
 
 #include "describe.h"
 #include "judge.h"
+#include "problem.h"
 #include "remedy.h"
 
 static void set(json_t *object, const char *name, const char *text) {
@@ -23,7 +24,10 @@ static json_t *certificate_of(const sp_certificate_t *certificate) {
 
 static void add_chain(json_t *object, const sp_pair_t *pair) {
   sp_certificate_t *certificate;
-  if (sp_pair_peer_certificate(pair, &certificate) < 0)
+  int status = sp_pair_peer_certificate(pair, &certificate);
+  if (status == UV_ENOMEM)
+    cli_json_lost();
+  if (status < 0)
     return;
   json_t *chain = json_array();
   for (const sp_certificate_t *one = certificate; one; one = sp_certificate_next(one))
