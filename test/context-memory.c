@@ -16,6 +16,7 @@
 
 #include "certificate/ocsp.h"
 #include "context/context.h"
+#include "support/couple.h"
 #include "support/pki.h"
 #include "support/sanitized.h"
 #include "support/staple.h"
@@ -80,11 +81,17 @@ static void check(const sp_error_t *why, long at) {
   fail_msg("allocation %ld: %s: %s", at, sp_error_name(why->status), why->text);
 }
 
-/* Early allocations one by one, later ones in growing steps: OpenSSL makes thousands. */
+/* Early allocations one by one, later ones in growing steps, others each time: OpenSSL makes
+ * thousands. SP_TEST_FULL=1: all. */
+static long step_at(long at) {
+  long part = at / (SANITIZED ? 12 : 64);
+  return getenv("SP_TEST_FULL") ? 1 : 1 + dice((uint32_t)(2 * part + 1));
+}
+
 static void sweep(const sp_options_t *options) {
   for (forever = 0; forever < 2; forever++) {
     long at = 0, ran_through = 0;
-    for (; ran_through < 1 && at < 200000; at += 1 + at / (SANITIZED ? 12 : 64)) {
+    for (; ran_through < 1 && at < 200000; at += step_at(at)) {
       sp_context_t *context = NULL;
       sp_error_t why = {.status = 0};
       long before = live;
@@ -190,6 +197,7 @@ static void every_allocation_of_a_response_s_check_may_fail(void **state) {
 }
 
 int main(void) {
+  dice_seed();
   CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_release);
   sp_replace_allocator(allocate, reallocate, release);
   pki_default();

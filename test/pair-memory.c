@@ -285,7 +285,8 @@ static void fail_each(const scene_t *scene, int always) {
   size_t n = scene->resumes ? kept.client_size : 0;
   memcpy(session, kept.client, n);
   typeof(kept) first = kept;
-  long step = getenv("SP_TEST_FULL") ? 1 : SANITIZED ? 37 : 7, at = 0;
+  long step = getenv("SP_TEST_FULL") ? 1 : SANITIZED ? 37 : 7;
+  long at = dice((uint32_t)step); /* others each time */
   for (bool failed = true; failed; at += step) {
     kept = first;
     long before = left();
@@ -324,6 +325,7 @@ int main(void) {
       cmocka_unit_test(one_fails),
       cmocka_unit_test(all_fail_from_there_on),
   };
+  dice_seed();
   CRYPTO_set_mem_functions(openssl_allocate, openssl_reallocate, openssl_release);
   sp_replace_allocator(allocate, reallocate, release);
   assert_int_equal(sp_memory_store_new(&store, 1 << 20, NULL), 0);
