@@ -391,6 +391,37 @@ static void test_cut_before(void **state) {
   proxy_close(proxy);
 }
 
+static void on_own_written(uv_write_t *request, int status) {
+  assert_int_equal(status, 0);
+  *(bool *)request->data = true;
+}
+
+/* What the program itself wrote to the plain side, and libuv still has, comes before the end. */
+static void test_end_after_own_bytes(void **state) {
+  (void)state;
+  static uint8_t own[16 * MB];
+  proxy_t *proxy = proxy_meet(SP_OPTIONS(.half_open = SP_YES), true);
+  uv_stream_t *plain = (uv_stream_t *)&proxy->plain;
+  uv_buf_t buffer = uv_buf_init((char *)own, sizeof own);
+  bool written = false;
+  uv_write_t request = {.data = &written};
+  flow_fill(0, own, sizeof own);
+  assert_int_equal(uv_write(&request, plain, &buffer, 1, on_own_written), 0);
+  assert_in_range(uv_stream_get_write_queue_size(plain), 1, sizeof own);
+  assert_int_equal(pipe_plain(proxy, SP_PIPE_OUT), 0);
+  sp_stream_end(proxy->client.stream);
+  for_a_while(&proxy->stage);
+  assert_int_equal(proxy->done, 0);
+  assert_false(written);
+  backend_read(&proxy->backend);
+  STAGE_UNTIL(&proxy->stage, proxy->backend.ended && proxy->done);
+  assert_true(written);
+  assert_int_equal(proxy->backend.received, sizeof own);
+  assert_int_equal(proxy->backend.read_status, UV_EOF);
+  assert_int_equal(proxy->status, 0);
+  proxy_close(proxy);
+}
+
 /* In the `end` event itself the end counts once. */
 static void pipe_at_the_end(sp_stream_t *stream, int status) {
   flow_t *flow = sp_stream_data(stream);
@@ -445,6 +476,7 @@ int main(void) {
       cmocka_unit_test(test_end_before),
       cmocka_unit_test(test_end_before_one_way),
       cmocka_unit_test(test_cut_before),
+      cmocka_unit_test(test_end_after_own_bytes),
       cmocka_unit_test(test_end_meanwhile),
       cmocka_unit_test(test_misuse),
   };
