@@ -130,6 +130,13 @@ static void on_input_end(sp_stream_t *stream, bool sent) {
     end(connect, stream);
 }
 
+static void on_input_loss(sp_stream_t *stream) {
+  cli_connect_t *connect = sp_stream_data(stream);
+  (void)cli_fail("%s: there is no memory to send all of standard input", connect->named);
+  note(connect, CLI_FAILED);
+  sp_stream_destroy(stream);
+}
+
 /* No ticket came; or input is over and the peer is quiet: it is our turn to end. */
 static void on_timeout(sp_stream_t *stream) {
   cli_connect_t *connect = sp_stream_data(stream);
@@ -183,7 +190,7 @@ static void begin(cli_connect_t *connect, sp_stream_t *stream) {
     sp_stream_set_timeout(stream, TICKET_WAIT);
     return;
   }
-  connect->pump = cli_pump_start(&connect->loop, stream, o->crlf != 0, on_input_end);
+  connect->pump = cli_pump_start(&connect->loop, stream, o->crlf != 0, on_input_end, on_input_loss);
   if (connect->pump)
     return;
   note(connect, cli_fail("no memory to read standard input"));

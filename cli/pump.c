@@ -19,6 +19,7 @@ struct cli_pump {
     uv_handle_t handle;
   };
   cli_pump_end_t on_end;
+  cli_pump_loss_t on_loss;
   bool is_file, running, ended, sent, crlf, after_cr;
 };
 
@@ -71,6 +72,8 @@ static void move(cli_pump_t *pump) {
   pump->sent = true;
   if (taken <= 0) /* full, until `drain`; or failed, of which the stream tells itself */
     run(pump, false);
+  if (taken == UV_ENOMEM && !sp_stream_error(pump->stream)->status)
+    pump->on_loss(pump->stream);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events) {
@@ -91,7 +94,8 @@ static int watch(cli_pump_t *pump, uv_loop_t *loop) {
   return status;
 }
 
-cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream, bool crlf, cli_pump_end_t on_end) {
+cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream, bool crlf, cli_pump_end_t on_end,
+                           cli_pump_loss_t on_loss) {
   cli_pump_t *pump = calloc(1, sizeof *pump);
   if (!pump)
     return NULL;
@@ -104,6 +108,7 @@ cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream, bool crlf, cli_
   pump->stream = stream;
   pump->crlf = crlf;
   pump->on_end = on_end;
+  pump->on_loss = on_loss;
   run(pump, true);
   return pump;
 }

@@ -9,9 +9,13 @@ typedef struct cli_pump cli_pump_t;
 /* Input has come to its end; `sent`: and there was some. */
 typedef void (*cli_pump_end_t)(sp_stream_t *stream, bool sent);
 
+/* There was no memory for a piece of it, which is lost; the stream lives. */
+typedef void (*cli_pump_loss_t)(sp_stream_t *stream);
+
 /* Begins to read standard input and send it, with `crlf` each newline as CR LF; NULL: no memory.
  * The stream's `drain` goes to cli_pump_drained. */
-cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream, bool crlf, cli_pump_end_t on_end);
+cli_pump_t *cli_pump_start(uv_loop_t *loop, sp_stream_t *stream, bool crlf, cli_pump_end_t on_end,
+                           cli_pump_loss_t on_loss);
 void cli_pump_drained(cli_pump_t *pump);
 
 /* The stream is gone: reads no more. Frees the pump once its handle is closed. NULL is fine. */

@@ -156,5 +156,7 @@ sweep authority list --json
 
 serve --key key.pem --cert signed.pem
 sweep connect "localhost:$port" --json --ca authority/root.pem
+seq 100 >input
+sweep connect "localhost:$port" --quiet --linger 0 --ca authority/root.pem
 stop
 finish
