@@ -21,7 +21,7 @@ const proxyHandshake = 'The bound is out of reach: four fifths of the best is ab
 
 const proxyIdle = 'The bound is out of reach: four fifths of the best is about what OpenSSL keeps by itself.';
 
-const nodeHandshake = 'Of ours three fifths are OpenSSL (node --cpu-prof); the rest is what node makes for each connection, ' +
+const nodeHandshake = 'Of ours more than half is OpenSSL (node --cpu-prof); the rest is what node makes for each connection, ' +
   'net.Socket, Duplex and their events, which programs are promised.';
 
 module.exports = {
