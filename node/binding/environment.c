@@ -5,10 +5,6 @@
 #include "stream.h"
 #include "value.h"
 
-#define SLAB_SIZE 65536u
-#define SLAB_LEAST 16448u /* room for a record; with less a new slab is made */
-#define ALIGNMENT 8u
-
 /* -- life -------------------------------------------------------------------------------------- */
 
 static void release(spn_environment_t *environment) {
@@ -49,10 +45,16 @@ static void on_later(uv_idle_t *later) {
     (void)uv_idle_stop(later);
 }
 
+static void on_slab_closed(uv_handle_t *quiet) {
+  spn_environment_t *environment = quiet->data;
+  uv_close((uv_handle_t *)&environment->later, on_later_closed);
+}
+
 static void go_when_empty(spn_environment_t *environment) {
-  if (environment->going && !environment->open &&
-      !uv_is_closing((uv_handle_t *)&environment->later))
-    uv_close((uv_handle_t *)&environment->later, on_later_closed);
+  if (environment->going && !environment->open && !environment->closing) {
+    environment->closing = true;
+    spn_slab_close(&environment->slab, on_slab_closed);
+  }
 }
 
 static void on_going(napi_async_cleanup_hook_handle handle, void *data) {
@@ -77,13 +79,14 @@ spn_environment_t *spn_environment_new(napi_env env) {
   (void)napi_get_uv_event_loop(env, &environment->loop);
   (void)uv_idle_init(environment->loop, &environment->later);
   environment->later.data = environment;
+  spn_slab_init(&environment->slab, environment);
   (void)napi_set_instance_data(env, environment, on_data_finalized, NULL);
   (void)napi_add_async_cleanup_hook(env, on_going, environment, &environment->hook);
   return environment;
 }
 
 void spn_later(spn_environment_t *environment) {
-  if (!uv_is_closing((uv_handle_t *)&environment->later))
+  if (!environment->closing)
     (void)uv_idle_start(&environment->later, on_later);
 }
 
@@ -282,62 +285,4 @@ void spn_tell_status(const spn_object_t *object, spn_function_t function, int st
   napi_value argument = spn_number(env, status);
   (void)spn_call(object, function, spn_object_value(object), 1, &argument, NULL);
   (void)napi_close_handle_scope(env, scope);
-}
-
-/* -- slabs ------------------------------------------------------------------------------------- */
-
-static bool renew(spn_environment_t *environment) {
-  napi_env env = environment->env;
-  napi_handle_scope scope;
-  napi_value buffer;
-  napi_ref reference = NULL;
-  void *bytes;
-  if (environment->going || napi_open_handle_scope(env, &scope) != napi_ok)
-    return false;
-  bool made = napi_create_buffer(env, SLAB_SIZE, &bytes, &buffer) == napi_ok &&
-              napi_create_reference(env, buffer, 1, &reference) == napi_ok;
-  (void)napi_close_handle_scope(env, scope);
-  if (!made) {
-    (void)spn_report_exception(env);
-    return false;
-  }
-  if (environment->slab.buffer)
-    (void)napi_delete_reference(env, environment->slab.buffer);
-  environment->slab = (spn_slab_t){reference, bytes, SLAB_SIZE, 0};
-  return true;
-}
-
-/* A program can take a chunk's ArrayBuffer away (ArrayBuffer.prototype.transfer). */
-static bool is_attached(const spn_environment_t *environment) {
-  const spn_slab_t *slab = &environment->slab;
-  napi_env env = environment->env;
-  napi_handle_scope scope;
-  napi_value buffer;
-  const uint8_t *bytes;
-  size_t n;
-  if (napi_open_handle_scope(env, &scope) != napi_ok)
-    return false;
-  bool attached = napi_get_reference_value(env, slab->buffer, &buffer) == napi_ok &&
-                  spn_view(env, buffer, &bytes, &n) && bytes == slab->bytes && n == slab->size;
-  (void)napi_close_handle_scope(env, scope);
-  return attached;
-}
-
-uint8_t *spn_slab_room(spn_environment_t *environment, size_t *size) {
-  spn_slab_t *slab = &environment->slab;
-  bool fits = slab->size - slab->used >= SLAB_LEAST && is_attached(environment);
-  if (!fits && !renew(environment))
-    return NULL;
-  *size = slab->size - slab->used;
-  return slab->bytes + slab->used;
-}
-
-bool spn_slab_take(spn_environment_t *environment, const uint8_t *bytes, size_t n,
-                   napi_value *buffer, size_t *offset) {
-  spn_slab_t *slab = &environment->slab;
-  if (!slab->bytes || bytes != slab->bytes + slab->used)
-    return false;
-  *offset = slab->used;
-  slab->used = (slab->used + n + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-  return napi_get_reference_value(environment->env, slab->buffer, buffer) == napi_ok;
 }

@@ -9,6 +9,8 @@
 #include <node_api.h>
 #include <uv.h>
 
+#include "slab.h"
+
 /* The functions that JavaScript gives to `start`; what each is for is in README.md. */
 #define SPN_FUNCTIONS(X)                                                                           \
   X(onsecure)                                                                                      \
@@ -54,8 +56,6 @@ typedef enum spn_class {
   SPN_CLASS_COUNT
 } spn_class_t;
 
-typedef struct spn_environment spn_environment_t;
-
 /*
  * What every native object begins with. Its memory goes when C is done with it (it is not open any
  * more) and JavaScript is, too (its object was collected, or there never was one).
@@ -72,13 +72,6 @@ typedef struct spn_object {
   void (*dispose)(struct spn_object *object); /* frees it */
 } spn_object_t;
 
-/* Where cleartext goes: memory that JavaScript owns, of which it was told up to `used`. */
-typedef struct spn_slab {
-  napi_ref buffer;
-  uint8_t *bytes;
-  size_t size, used;
-} spn_slab_t;
-
 struct spn_environment {
   napi_env env;
   uv_loop_t *loop;
@@ -93,7 +86,8 @@ struct spn_environment {
   bool slab_lent; /* the engine may write to it: JavaScript, which could detach it, has to wait */
   uv_idle_t later;
   napi_async_cleanup_hook_handle hook;
-  bool going; /* no JavaScript is called any more */
+  bool going;   /* no JavaScript is called any more */
+  bool closing; /* the last handles are being closed */
 };
 
 /* Makes the environment's object. NULL: an exception is pending. */
@@ -156,16 +150,6 @@ void spn_tell_status(const spn_object_t *object, spn_function_t function, int st
 
 /* Reports an exception that a callback left behind; false: there was none. */
 bool spn_report_exception(napi_env env);
-
-/* -- slabs ------------------------------------------------------------------------------------- */
-
-/* Room for cleartext; NULL: none. */
-uint8_t *spn_slab_room(spn_environment_t *environment, size_t *size);
-
-/* The slab as a value and where in it the bytes are, which JavaScript is told of now. False when
- * the bytes are not in the slab. */
-bool spn_slab_take(spn_environment_t *environment, const uint8_t *bytes, size_t n,
-                   napi_value *buffer, size_t *offset);
 
 /* -- later ------------------------------------------------------------------------------------- */
 
