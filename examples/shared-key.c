@@ -116,7 +116,7 @@ static int on_psk_client(sp_pair_t *pair, const char *hint, char *identity, size
   (void)pair, (void)hint;
   if (strlen(who) >= identity_size || key_size > size)
     return 0; /* no key */
-  strcpy(identity, who);
+  memcpy(identity, who, strlen(who) + 1);
   memcpy(room, key, key_size);
   return (int)key_size;
 }

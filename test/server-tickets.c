@@ -373,7 +373,7 @@ static size_t cipher(bool seals, const uint8_t *iv, const uint8_t *from, size_t 
   assert_true(EVP_CipherUpdate(ctx, to, &some, from, (int)n));
   assert_true(EVP_CipherFinal_ex(ctx, to + some, &last));
   EVP_CIPHER_CTX_free(ctx);
-  return (size_t)(some + last);
+  return (size_t)some + (size_t)last;
 }
 
 /* The session with a ticket whose label is another one; n 0: with none, as Node's. */
