@@ -2,7 +2,7 @@
 // What an idle connection keeps of a server's memory: how the resident set grows between two numbers
 // of connections, each after a handshake and an echo of 1 KB, when buffers had time to be let go.
 
-const { descriptors, residentKB } = require('./processes.js');
+const { descriptors, residentKB, withServer } = require('./processes.js');
 const { hold } = require('./load.js');
 const { takeTurns } = require('./slices.js');
 
@@ -33,14 +33,7 @@ function connectionsOf(row, [from, to]) {
 // Each time with a new process: what an allocator kept of the last time would hide the growth.
 async function measureIdle(kit, row, start, { connections, times }, tell) {
   const [from, to] = connectionsOf(row, connections);
-  const one = async (i) => {
-    const server = await start(i);
-    try {
-      return await slope(kit, server, from, to);
-    } finally {
-      await server.stop();
-    }
-  };
+  const one = (i) => withServer(start(row.contestants[i]), (server) => slope(kit, server, from, to));
   return takeTurns(row.contestants.length, times, one, tell);
 }
 

@@ -2,7 +2,7 @@
 // How long an established connection waits: an open-loop probe (bench/latency.c) on a quiet server,
 // and while handshakes come in bursts, ten times a second.
 
-const { CLIENT, run } = require('./processes.js');
+const { CLIENT, run, withServer } = require('./processes.js');
 const { median, compare } = require('./statistics.js');
 const { takeTurns } = require('./slices.js');
 
@@ -30,11 +30,11 @@ async function slice(kit, server, crowd, seconds) {
   return [...found, (handshakes * 10) / times];
 }
 
-// Answers for each contestant and crowd the figures of all rounds.
-async function measureLatency(kit, row, servers, { latencyRounds: rounds, latencySeconds: seconds }, tell) {
-  const cases = servers.flatMap((server, i) => CROWDS.map((crowd) => ({ server, i, crowd })));
-  const values = await takeTurns(cases.length, rounds, (k) => slice(kit, cases[k].server, cases[k].crowd, seconds),
-    (done, all, k) => tell(done, all, cases[k].i));
+// Answers for each contestant and crowd the figures of all rounds, each time of a new process.
+async function measureLatency(kit, row, start, { latencyRounds: rounds, latencySeconds: seconds }, tell) {
+  const cases = row.contestants.flatMap((name, i) => CROWDS.map((crowd) => ({ name, i, crowd })));
+  const one = ({ name, crowd }) => withServer(start(name), (server) => slice(kit, server, crowd, seconds));
+  const values = await takeTurns(cases.length, rounds, (k) => one(cases[k]), (done, all, k) => tell(done, all, cases[k].i));
   return cases.map(({ i, crowd }, k) => ({
     name: row.contestants[i], crowd,
     ...Object.fromEntries(FIGURES.map((figure, f) => [figure, median(values[k].map((one) => one[f]))])),

@@ -5,7 +5,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { ROWS, GROUPS, PEERS, choose } = require('./rows.js');
+const { ROWS, GROUPS, PEERS, choose, isOfProxies } = require('./rows.js');
 const { SERVERS, startServer } = require('./servers.js');
 const { PROXIES, startProxy, startBackend } = require('./proxies.js');
 const { makeKit } = require('./kit.js');
@@ -19,19 +19,19 @@ const { describeMachine, watchMachine, isBusy } = require('./machine.js');
 const { makeProgress, duration } = require('./progress.js');
 const { rowText, summaryText } = require('./table.js');
 const { writeDocument, writeCharts } = require('./document.js');
-const { stopAll } = require('./processes.js');
+const { withServer, stopAll } = require('./processes.js');
 
 const root = path.join(__dirname, '..');
 
-const FULL = { rounds: 12, seconds: 2, latencyRounds: 9, latencySeconds: 2, times: 2, connections: [2000, 10000] };
+const FULL = { rounds: 12, seconds: 2, latencyRounds: 12, latencySeconds: 2, times: 3, connections: [2000, 10000] };
 const QUICK = { rounds: 5, seconds: 0.6, latencyRounds: 3, latencySeconds: 1, times: 1, connections: [500, 3000] };
 
 const usage = `usage: ./run bench [WHAT...] [--quick] [--rounds N] [--seconds S] [--results FILE]
        ./run bench --document FILE      docs/performance.md from the results of a whole run
        ./run bench kept                 what bench/counts.txt keeps: our counts, for a test to compare
-All of it takes about 50 minutes and wants a machine that does nothing else; peers that are not there
+All of it takes about 65 minutes and wants a machine that does nothing else; peers that are not there
 are installed. WHAT is groups or rows; the names of peers among them leave out the others.
-  --quick         about 8 minutes: fewer and shorter slices, fewer connections, no instructions counted
+  --quick         about 12 minutes: fewer and shorter slices, fewer connections, no instructions counted
   --rounds N      turns that everybody gets (${FULL.rounds}; quick: ${QUICK.rounds})
   --seconds S     how long a turn is (${FULL.seconds}; quick: ${QUICK.seconds})
   --results FILE  where all figures go, as JSON (a new file in bench/results/); the charts go beside it
@@ -89,7 +89,7 @@ function missing(kit, name) {
 }
 
 function starter(kit, row, backend) {
-  if (row.group === 'proxy') return (name) => startProxy(kit, name, { key: row.what.key, backend: backend.port });
+  if (isOfProxies(row)) return (name) => startProxy(kit, name, { key: row.what.key, backend: backend.port });
   if (row.kind !== 'latency') return (name) => startServer(kit, name, row.what);
   // A thread that works alone is not to wait for who else is on the machine; several share a core as
   // always.
@@ -109,35 +109,21 @@ async function ready(kit, row, start, result) {
 }
 
 async function unlike(kit, row, start, name, result) {
-  let server;
   try {
-    server = await start(name);
-    const found = await facts(kit, server, row.what);
+    const found = await withServer(start(name), (server) => facts(kit, server, row.what));
     result.facts[name] = found;
     const different = differs(result.facts[row.contestants[0]], found);
     return different.length ? different.join(', ') : null;
   } catch (error) {
     return error.message;
-  } finally {
-    await server?.stop();
   }
 }
 
 // -- rows ----------------------------------------------------------------------------------------
 
-async function withServers(names, start, use) {
-  const servers = [];
-  try {
-    for (const name of names) servers.push(await start(name));
-    return await use(servers);
-  } finally {
-    await Promise.all(servers.map((server) => server.stop()));
-  }
-}
-
 async function measureRow(kit, row, settings, tell) {
   const result = { name: row.name, group: row.group, title: row.title, unit: row.unit, notes: [], facts: {} };
-  const backend = row.group === 'proxy' ? await startBackend(kit) : null;
+  const backend = isOfProxies(row) ? await startBackend(kit) : null;
   try {
     const start = starter(kit, row, backend);
     const names = await ready(kit, row, start, result);
@@ -157,13 +143,11 @@ async function measureKind(kit, row, start, settings, tell) {
   const contestants = names.map((name) => ({ name, title: titleOf(name) }));
   if (row.kind === 'counts') return { contestants, ...(await measureCounts(kit, row, settings, tell)) };
   if (row.kind === 'latency') {
-    const series = await withServers(names, start, (servers) => measureLatency(kit, row, servers, settings, tell));
+    const series = await measureLatency(kit, row, start, settings, tell);
     const titles = Object.fromEntries(names.map((name) => [name, titleOf(name)]));
     return { contestants, ...judgeLatency(row, series, titles) };
   }
-  const values = row.kind === 'idle'
-    ? await measureIdle(kit, row, (i) => start(names[i]), settings, tell)
-    : await withServers(names, start, (servers) => measureCost(kit, row, servers, settings, tell));
+  const values = await (row.kind === 'idle' ? measureIdle : measureCost)(kit, row, start, settings, tell);
   return judgeCost(row, contestants.map((one, i) => ({ ...one, values: values[i] })));
 }
 
@@ -198,7 +182,7 @@ function save(file, report) {
 
 function programs(rows) {
   const servers = rows.flatMap(({ contestants }) => contestants).map((name) => SERVERS[name]?.needs).filter(Boolean);
-  const others = rows.flatMap(({ kind, group }) => [...(kind === 'latency' ? ['latency'] : []), ...(group === 'proxy' ? ['backend'] : [])]);
+  const others = rows.flatMap((row) => [...(row.kind === 'latency' ? ['latency'] : []), ...(isOfProxies(row) ? ['backend'] : [])]);
   return [...new Set(['load', 'cpu-time', ...servers, ...others])];
 }
 

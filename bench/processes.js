@@ -115,6 +115,16 @@ async function stop(child, patience = 3) {
   await limited(child.ended, patience, 'the end').catch(() => {});
 }
 
+// `server`: one that is being started. It is stopped at the end of what uses it.
+async function withServer(server, use) {
+  const started = await server;
+  try {
+    return await use(started);
+  } finally {
+    await started.stop();
+  }
+}
+
 function stopAll() {
   for (const child of running) kill(child, 'SIGTERM');
 }
@@ -151,5 +161,5 @@ function cpuTime(kit, pids) {
 }
 
 module.exports = {
-  SERVER, CLIENT, able, descriptors, start, run, serve, stop, stopAll, tree, residentKB, cpuTime,
+  SERVER, CLIENT, able, descriptors, start, run, serve, stop, withServer, stopAll, tree, residentKB, cpuTime,
 };

@@ -117,6 +117,8 @@ curves = X25519
   },
 };
 
+PROXIES['proxy-again'] = { ...PROXIES.proxy, title: 'securepair again', settings: 'a second process of the same program' };
+
 // Debian's nginx has its stream module in a file; others have it built in.
 function nginxModule() {
   const file = '/usr/lib/nginx/modules/ngx_stream_module.so';

@@ -42,12 +42,13 @@ const bytes = (name, group, title, mode, load, bare, begin) => library({
 // Sizes without a figure to reach.
 function bulkOf(size, name, title, mode, load) {
   const row = bytes(name, 'bulk', title, mode, load, 1, (size > 512 ? 32 : 4) * MB);
-  return { ...row, contestants: ['ours', 'bare', 'libevent'], bounds: [], what: { ...row.what, writes: size } };
+  return { ...row, isExtra: true, contestants: ['ours', 'bare', 'libevent'], bounds: [], what: { ...row.what, writes: size } };
 }
 
-const again = (row) => ({
-  ...row, name: `resolution-${row.group === 'handshakes' ? 'handshake' : row.group}`, group: 'resolution',
-  title: `resolution: ${row.title}`, contestants: ['ours', 'again'], bounds: [],
+// The same program twice.
+const again = (row, name, one = 'ours') => ({
+  ...row, name: `resolution-${name}`, of: row.group, group: 'resolution',
+  title: `resolution: ${row.title}`, contestants: [one, one === 'ours' ? 'again' : `${one}-again`], bounds: [],
 });
 
 const ofNode = (row, name, bound, more) => ({
@@ -120,7 +121,10 @@ const counts = {
   what: { key: 'ecdsa', mode: 'echo', version: '1.3' }, bounds: [],
 };
 
-const resolution = [again(handshakes[0]), again(echo[1]), again(idle)];
+const resolution = [
+  again(handshakes[0], 'handshake'), again(echo[1], 'echo'), again(idle, 'idle'), again(latency, 'latency'),
+  again(proxy[0], 'proxy', 'proxy'), again({ ...node[0], title: `in Node: ${node[0].title}` }, 'node', 'module'),
+];
 
 const ROWS = [...resolution, ...handshakes, ...echo, ...bulk, idle, latency, ...proxy, ...node, counts];
 
@@ -141,11 +145,11 @@ function choose(words) {
 }
 
 // Before what it is the resolution of.
-function isResolutionOf({ group, name }, rows) {
-  if (group !== 'resolution') return false;
-  const groups = { 'resolution-handshake': ['handshakes'], 'resolution-echo': ['echo', 'bulk'], 'resolution-idle': ['idle'] }[name];
-  return rows.some((row) => groups.includes(row.group));
+function isResolutionOf({ of, unit }, rows) {
+  return rows.some((row) => (row.group === of || (row.group === 'bulk' && of === 'echo')) && row.unit === unit);
 }
+
+const isOfProxies = (row) => row.group === 'proxy' || row.of === 'proxy';
 
 function onlyWith(row, peers) {
   const [first, ...others] = row.contestants;
@@ -156,4 +160,4 @@ function onlyWith(row, peers) {
   };
 }
 
-module.exports = { ROWS, GROUPS, PEERS, choose };
+module.exports = { ROWS, GROUPS, PEERS, choose, isOfProxies };

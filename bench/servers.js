@@ -61,6 +61,8 @@ const SERVERS = {
   },
 };
 
+SERVERS['module-again'] = { ...SERVERS.module, title: 'securepair in Node again', settings: 'a second one of the same' };
+
 // what: { key: 'ecdsa' | 'rsa', mode: 'echo' ..., version: '1.3' | '1.2', writes: bytes, realTime, nice }
 async function startServer(kit, name, what) {
   const server = SERVERS[name];

@@ -107,5 +107,8 @@ test('words choose rows, groups and peers', () => {
   const [, echo] = choose(['echo-16k', 'libevent']);
   assert.deepEqual(echo.contestants, ['ours', 'libevent']);
   assert.deepEqual(echo.bounds.map(({ against }) => against), ['libevent']);
-  assert.ok(choose(['nginx']).every(({ group }) => group === 'proxy'));
+  assert.ok(choose(['nginx']).every(({ group, of }) => (of ?? group) === 'proxy'));
+  assert.deepEqual(names('proxy-handshake'), ['resolution-proxy', 'proxy-handshake']);
+  assert.deepEqual(names('latency'), ['resolution-latency', 'latency']);
+  assert.deepEqual(choose(['resolution-node'])[0].contestants, ['module', 'module-again']);
 });
