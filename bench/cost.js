@@ -48,7 +48,7 @@ async function measureCost(kit, row, start, { rounds, seconds }, tell) {
   return takeTurns(contestants.length, roundsOf(row, rounds), one, tell);
 }
 
-const START = 0.15; // seconds
+const START = 0.06; // seconds
 
 const costSeconds = (row, { rounds, seconds }) =>
   row.contestants.map((name) => roundsOf(row, rounds) * (START + warmth(name, seconds) + seconds) + START + seconds * 1.5)

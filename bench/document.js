@@ -14,7 +14,7 @@ const { duration } = require('./progress.js');
 
 const UNITS = {
   us: 'microseconds of server CPU each', 's/GB': 'seconds of server CPU for a GB',
-  KB: 'KB of resident memory for each connection',
+  KB: 'KB of resident memory for each connection', 'us at p99': 'microseconds that 99 of 100 echoes do not exceed',
 };
 
 const method = ({ settings, machine }) => `
@@ -22,8 +22,9 @@ What is counted is the time that the *server's processes* spend on a processor, 
 unit of work; not a rate by the clock, where the client is often the slower half. All contestants of a row
 have the same key, suite (AES-128-GCM) and group (X25519), which the load maker asks each of them before it starts;
 where one of them cannot send just one ticket, the last table says how many. They take turns in slices of ${settings.seconds} s, in an order
-that lets a drift of the machine cancel (A B C C B A, B C A A C B, ...), ${settings.rounds} rounds of them (idle connections ${settings.times}, rows without a figure to reach half as many). Each slice has a process of its own, that was warm before it was measured: processes of one program differ
-by some percent for as long as they live, by where their code and memory happen to lie. A ratio is the median of
+that lets a drift of the machine cancel (A B C C B A, B C A A C B, ...), ${settings.rounds} rounds of them (idle connections ${settings.times}, whose interval is the least and the greatest; rows without a figure to reach half as many). Each slice has a process of its own (the latency under several crowds one
+for all of them), which did the same work for 0.3 s before, those with an engine for 1 s: processes of one program differ by some
+percent for as long as they live, by where their code and memory happen to lie. A ratio is the median of
 the rounds' ratios, and in brackets stands its 95 % interval by bootstrap. A figure to reach is *kept* when the whole
 interval is within it. The same program against itself, in the first table, shows how far the machine's noise
 reaches. ${machine.pinned ? 'The server has core 0 for itself, the client core 1' : 'Server and client shared the cores'}; ${machine.realTime ? 'the latency probe runs with real-time priority' : 'the latency probe had no real-time priority'}. Both ends use
@@ -92,7 +93,7 @@ const remarks = (row) => [
 
 // The same twice is one column and another, whatever it is.
 function asPair(row) {
-  if (row.group !== 'resolution' || row.series) return row;
+  if (row.group !== 'resolution') return row;
   const contestants = row.contestants.map((one, i) => ({ ...one, name: i ? 'again' : 'once', title: i ? 'again' : 'once' }));
   return { ...row, contestants, ratios: row.ratios.map((ratio) => ({ ...ratio, against: 'again' })) };
 }
@@ -112,7 +113,7 @@ function tables(rows) {
 const drawn = (row) => !row.error && !row.counts && row.contestants.length > 1;
 
 function chartsOf(group, rows) {
-  const whole = rows.filter(drawn).filter(({ series }) => group === 'latency' || !series).map(asPair);
+  const whole = rows.filter(drawn).map(asPair);
   if (!whole.length) return [];
   return [[`${group}.svg`, group === 'latency' ? chart.latency(whole[0]) : chart.bars(GROUPS[group], whole)]];
 }

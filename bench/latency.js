@@ -6,9 +6,9 @@ const { CLIENT, run, withServer } = require('./processes.js');
 const { median, compare } = require('./statistics.js');
 const { takeTurns } = require('./slices.js');
 
-const CROWDS = [0, 50, 200]; // handshakes at once
 const RATE = 1000; // records a second
 const WARM = 0.2; // seconds of storm before the probe
+const GREETINGS = 500; // handshakes before all, for the server to be warm
 
 const FIGURES = ['p50', 'p99', 'p99.9', 'longest', 'handshakes'];
 
@@ -30,15 +30,20 @@ async function slice(kit, server, crowd, seconds) {
   return [...found, (handshakes * 10) / times];
 }
 
-// Answers for each contestant and crowd the figures of all rounds, each time of a new process.
+// Answers for each contestant and crowd the figures of all rounds. In each a new process, warm, for all crowds.
 async function measureLatency(kit, row, start, { latencyRounds: rounds, latencySeconds: seconds }, tell) {
-  const cases = row.contestants.flatMap((name, i) => CROWDS.map((crowd) => ({ name, i, crowd })));
-  const one = ({ name, crowd }) => withServer(start(name), (server) => slice(kit, server, crowd, seconds));
-  const values = await takeTurns(cases.length, rounds, (k) => one(cases[k]), (done, all, k) => tell(done, all, cases[k].i));
-  return cases.map(({ i, crowd }, k) => ({
-    name: row.contestants[i], crowd,
-    ...Object.fromEntries(FIGURES.map((figure, f) => [figure, median(values[k].map((one) => one[f]))])),
-    p99s: values[k].map((one) => one[1]),
+  const { contestants } = row;
+  const one = (i) => withServer(start(contestants[i]), async (server) => {
+    const found = [];
+    await run([kit.program('load'), 'handshake', server.port, GREETINGS], { core: CLIENT });
+    for (const crowd of row.crowds) found.push(await slice(kit, server, crowd, seconds));
+    return found;
+  });
+  const values = await takeTurns(contestants.length, rounds, one, tell);
+  return contestants.flatMap((name, i) => row.crowds.map((crowd, c) => {
+    const slices = values[i].map((round) => round[c]);
+    const of = (f) => slices.map((figures) => figures[f]);
+    return { name, crowd, ...Object.fromEntries(FIGURES.map((figure, f) => [figure, median(of(f))])), p99s: of(1) };
   }));
 }
 
@@ -48,7 +53,7 @@ function stormRatio(series, name, crowd) {
   return compare(of(crowd), of(0));
 }
 
-const latencySeconds = (row, { latencyRounds, latencySeconds: seconds }) =>
-  row.contestants.length * CROWDS.length * latencyRounds * (seconds + 0.5);
+const latencySeconds = ({ contestants, crowds }, { latencyRounds, latencySeconds: seconds }) =>
+  contestants.length * latencyRounds * (0.5 + crowds.length * (seconds + 0.5));
 
-module.exports = { measureLatency, stormRatio, latencySeconds, CROWDS };
+module.exports = { measureLatency, stormRatio, latencySeconds };

@@ -144,6 +144,7 @@ async function measureKind(kit, row, start, settings, tell) {
   if (row.kind === 'counts') return { contestants, ...(await measureCounts(kit, row, settings, tell)) };
   if (row.kind === 'latency') {
     const series = await measureLatency(kit, row, start, settings, tell);
+    if (row.of) return judgeCost(row, contestants.map((one, i) => ({ ...one, values: series[i].p99s })));
     const titles = Object.fromEntries(names.map((name) => [name, titleOf(name)]));
     return { contestants, ...judgeLatency(row, series, titles) };
   }

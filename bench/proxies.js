@@ -144,10 +144,10 @@ const answers = (port) =>
 async function untilItListens(child, port, title) {
   let end;
   child.ended.then((value) => (end = value));
-  for (let tries = 0; tries < 500; tries++) {
+  for (let tries = 0; tries < 2000; tries++) {
     if (end !== undefined) throw new Error(`${title} did not start (${end}): ${child.said.trim()}`);
     if (await answers(port)) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
   throw new Error(`${title} does not listen`);
 }

@@ -11,7 +11,7 @@ const factor = (value) => value.toFixed(value >= 10 ? 1 : 3);
 const interval = ({ low, high }) => (low === high ? '(measured once)' : `[${factor(low)}, ${factor(high)}]`);
 const verdict = ({ kept }) => (kept ? 'kept' : 'MISSED');
 
-const UNITS = { us: 'us of server CPU', 's/GB': 's of server CPU for a GB', KB: 'KB of resident memory' };
+const UNITS = { us: 'us of server CPU', 's/GB': 's of server CPU for a GB', KB: 'KB of resident memory', 'us at p99': 'us that 99 of 100 do not exceed' };
 
 const boundText = (bound) => `at most ${bound.most.toFixed(2)}  ${verdict(bound)}`;
 
