@@ -9,6 +9,7 @@
 #define SLAB_LEAST 16448u /* room for a record; with less a new slab is made */
 #define ALIGNMENT 8u
 #define QUIET_MS 1000u
+#define QUIET_SLABS 64u /* so few in that time fault in so few pages that it does not matter */
 
 /* -- the keeper -------------------------------------------------------------------------------- */
 
@@ -16,22 +17,23 @@
 static void on_quiet(uv_timer_t *quiet) {
   spn_environment_t *environment = quiet->data;
   spn_slab_t *slab = &environment->slab;
-  if (!slab->renewed) {
+  if (slab->renewed < QUIET_SLABS) {
     free(slab->keeper);
     slab->keeper = NULL;
     (void)uv_timer_stop(quiet);
   }
-  slab->renewed = false;
+  slab->renewed = 0;
 }
 
 /*
  * A collection frees hundreds of slabs at once. At the end of the heap malloc gives their
  * pages back, and the next slabs fault them in again one by one, which on a virtual machine costs
  * as much as the TLS. A block of ours above them, which nobody writes to, keeps the end of the heap
- * where it is while slabs come and go.
+ * where it is while slabs come and go. (Where malloc has several heaps, a thread's, only in the
+ * highest of them.)
  */
 static void keep_heap(spn_slab_t *slab) {
-  slab->renewed = true;
+  slab->renewed++;
   if ((uintptr_t)slab->bytes < (uintptr_t)slab->keeper)
     return;
   void *keeper = malloc(SLAB_SIZE);
@@ -66,11 +68,11 @@ static bool renew(spn_environment_t *environment) {
     return false;
   bool made = napi_create_buffer(env, SLAB_SIZE, &bytes, &buffer) == napi_ok &&
               napi_create_reference(env, buffer, 1, &reference) == napi_ok;
-  (void)napi_close_handle_scope(env, scope);
-  if (!made) {
+  if (!made)
     (void)spn_report_exception(env);
+  (void)napi_close_handle_scope(env, scope);
+  if (!made)
     return false;
-  }
   if (slab->buffer)
     (void)napi_delete_reference(env, slab->buffer);
   slab->buffer = reference;

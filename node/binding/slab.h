@@ -18,12 +18,14 @@ typedef struct spn_slab {
   size_t size, used;
   void *keeper; /* a block above the slabs; NULL: none */
   uv_timer_t quiet;
-  bool renewed; /* since the timer looked */
+  unsigned renewed; /* how often since the timer looked */
 } spn_slab_t;
 
 void spn_slab_init(spn_slab_t *slab, spn_environment_t *environment);
 
-/* `closed` gets a handle with the environment as its data. */
+/* Once the environment is going, when no slab is made any more: frees the keeper and closes the
+ * timer. `closed` gets a handle with the environment as its data. The buffer stays the
+ * environment's to let go. */
 void spn_slab_close(spn_slab_t *slab, uv_close_cb closed);
 
 /* Room for cleartext; NULL: none. */
