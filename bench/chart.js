@@ -131,7 +131,7 @@ function panel(row, top) {
 function bars(title, rows) {
   const parts = [
     text(12, 28, title, 'title'),
-    text(12, 48, 'Shorter is better. Behind the bars: securepair as a multiple of each; whiskers: 95 % interval.', 'soft'),
+    text(12, 48, 'Shorter is better. Behind the bars: the first as a multiple of each; whiskers: 95 % interval.', 'soft'),
   ];
   let top = 58;
   for (const row of rows) {

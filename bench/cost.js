@@ -14,7 +14,7 @@ const WARM = { engine: 1, native: 0.3 };
 
 const warmth = (name, seconds) => Math.min(seconds, /^(node|module)/.test(name) ? WARM.engine : WARM.native);
 
-// Where no figure is to be reached, half is enough.
+// For further sizes, of which no figure is to be reached, half is enough.
 const roundsOf = (row, rounds) => (row.isExtra ? Math.ceil(rounds / 2) : rounds);
 
 // How much work fills a slice.
@@ -54,4 +54,4 @@ const costSeconds = (row, { rounds, seconds }) =>
   row.contestants.map((name) => roundsOf(row, rounds) * (START + warmth(name, seconds) + seconds) + START + seconds * 1.5)
     .reduce((sum, one) => sum + one, 0);
 
-module.exports = { measureCost, costSeconds };
+module.exports = { measureCost, costSeconds, WARM };

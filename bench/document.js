@@ -10,6 +10,7 @@ const chart = require('./chart.js');
 const { countsTable } = require('./counts.js');
 const notes = require('./notes.js');
 const { isBusy } = require('./machine.js');
+const { WARM } = require('./cost.js');
 const { duration } = require('./progress.js');
 
 const UNITS = {
@@ -22,9 +23,12 @@ What is counted is the time that the *server's processes* spend on a processor, 
 unit of work; not a rate by the clock, where the client is often the slower half. All contestants of a row
 have the same key, suite (AES-128-GCM) and group (X25519), which the load maker asks each of them before it starts;
 where one of them cannot send just one ticket, the last table says how many. They take turns in slices of ${settings.seconds} s, in an order
-that lets a drift of the machine cancel (A B C C B A, B C A A C B, ...), ${settings.rounds} rounds of them (idle connections ${settings.times}, whose interval is the least and the greatest; rows without a figure to reach half as many). Each slice has a process of its own (the latency under several crowds one
-for all of them), which did the same work for 0.3 s before, those with an engine for 1 s: processes of one program differ by some
-percent for as long as they live, by where their code and memory happen to lie. A ratio is the median of
+that lets a drift of the machine cancel (A B C C B A, B C A A C B, ...), ${settings.rounds} rounds of them; the other sizes of bulk
+have half as many, the latency has ${settings.latencyRounds} of ${settings.latencySeconds} s, and idle connections are counted ${settings.times > 1 ? `${settings.times} times (their interval is the least and the greatest)` : 'once'}.
+Each slice has a process of its own, since processes of one program differ by some percent for as long as they live, by where
+their code and memory happen to lie. It did the same work for ${Math.min(settings.seconds, WARM.native)} s before it is measured, one with an engine for
+${Math.min(settings.seconds, WARM.engine)} s; for the latency one process has all crowds, the quiet one first, after 500 handshakes; and idle connections are a
+new process's first. A ratio is the median of
 the rounds' ratios, and in brackets stands its 95 % interval by bootstrap. A figure to reach is *kept* when the whole
 interval is within it. The same program against itself, in the first table, shows how far the machine's noise
 reaches. ${machine.pinned ? 'The server has core 0 for itself, the client core 1' : 'Server and client shared the cores'}; ${machine.realTime ? 'the latency probe runs with real-time priority' : 'the latency probe had no real-time priority'}. Both ends use

@@ -32,7 +32,7 @@ const usage = `usage: ./run bench [WHAT...] [--quick] [--rounds N] [--seconds S]
 All of it takes about 65 minutes and wants a machine that does nothing else; peers that are not there
 are installed. WHAT is groups or rows; the names of peers among them leave out the others.
   --quick         about 12 minutes: fewer and shorter slices, fewer connections, no instructions counted
-  --rounds N      turns that everybody gets (${FULL.rounds}; quick: ${QUICK.rounds})
+  --rounds N      turns that everybody gets (${FULL.rounds}; quick: ${QUICK.rounds}); further sizes of bulk half, idle its own
   --seconds S     how long a turn is (${FULL.seconds}; quick: ${QUICK.seconds})
   --results FILE  where all figures go, as JSON (a new file in bench/results/); the charts go beside it
   groups: ${Object.keys(GROUPS).join(' ')}
