@@ -24,12 +24,13 @@ unit of work; not a rate by the clock, where the client is often the slower half
 have the same key, suite (AES-128-GCM) and group (X25519), which the load maker asks each of them before it starts;
 where one of them cannot send just one ticket, the last table says how many. They take turns in slices of ${settings.seconds} s, in an order
 that lets a drift of the machine cancel (A B C C B A, B C A A C B, ...), ${settings.rounds} rounds of them; the other sizes of bulk
-have half as many, the latency has ${settings.latencyRounds} of ${settings.latencySeconds} s, and idle connections are counted ${settings.times > 1 ? `${settings.times} times (their interval is the least and the greatest)` : 'once'}.
+have half as many, the latency has ${settings.latencyRounds} rounds with slices of ${settings.latencySeconds} s, and idle connections are counted ${settings.times > 1 ? `${settings.times} times (their interval is the least and the greatest of the ratios)` : 'once'}.
 Each slice has a process of its own, since processes of one program differ by some percent for as long as they live, by where
-their code and memory happen to lie. It did the same work for ${Math.min(settings.seconds, WARM.native)} s before it is measured, one with an engine for
-${Math.min(settings.seconds, WARM.engine)} s; for the latency one process has all crowds, the quiet one first, after 500 handshakes; and idle connections are a
+their code and memory happen to lie. It did the same work for ${Math.min(settings.seconds, WARM.native)} s before it is measured, a JavaScript engine for
+${Math.min(settings.seconds, WARM.engine)} s; for the latency one process is measured quiet and then with each number of handshakes at once, after 500 handshakes; and idle connections are a
 new process's first. A ratio is the median of
-the rounds' ratios, and in brackets stands its 95 % interval by bootstrap. A figure to reach is *kept* when the whole
+the rounds' ratios (not the quotient of the two medians in the table above it, from which it differs where the machine was slower in
+some rounds), and in brackets stands its 95 % interval by bootstrap. A figure to reach is *kept* when the whole
 interval is within it. The same program against itself, in the first table, shows how far the machine's noise
 reaches. ${machine.pinned ? 'The server has core 0 for itself, the client core 1' : 'Server and client shared the cores'}; ${machine.realTime ? 'the latency probe runs with real-time priority' : 'the latency probe had no real-time priority'}. Both ends use
 cubic, since a machine whose default is bbr paces even the loopback.
@@ -70,7 +71,7 @@ function costTable(rows) {
     }),
   ]));
   const floors = rows.flatMap((row) => row.bounds.filter(({ floor }) => floor !== undefined).map((bound) =>
-    `${row.title}: ${ratioText(bound, bound)} times ${number(bound.floor)} ${row.unit} (${bound.title}).`));
+    `${row.title}: ${factor(bound.ratio)} ${interval(bound)} times ${number(bound.floor)} ${row.unit} (${bound.title}), at most ${mark(bound)}.`));
   return [figures, ratios, ...floors].join('\n\n');
 }
 
@@ -86,9 +87,13 @@ function latencyTable(row) {
   }));
 }
 
+const COUNTED = 'For one handshake, one echo, one idle connection. Bytes are those allocated meanwhile, for an idle connection those kept, ' +
+  'with the blocks that they are in. Lines of memory are those of 64 bytes that callgrind fetches into a second-level cache of 512 KiB, ' +
+  'less than many processors have.';
+
 function countsOf(row) {
   const [head, ...lines] = countsTable(row, (name) => row.contestants.find((one) => one.name === name).title);
-  return table(head, lines);
+  return `${COUNTED}\n\n${table(head, lines)}`;
 }
 
 const remarks = (row) => [
@@ -137,7 +142,7 @@ function summary(results) {
   const bounds = results.flatMap((row) => (row.bounds ?? []).map((bound) => ({ row, ...bound })));
   const kept = bounds.filter((bound) => bound.kept).length;
   const missed = bounds.filter((bound) => !bound.kept).map(({ row, title, ratio, low, high, most }) =>
-    `- ${row.title}, beside ${title}: ${factor(ratio)} ${interval({ low, high })}, at most ${most.toFixed(2)}`);
+    `- ${row.group === 'node' ? 'in Node: ' : ''}${row.title}, beside ${title}: ${factor(ratio)} ${interval({ low, high })}, at most ${most.toFixed(2)}`);
   return [`${kept} of ${bounds.length} figures to reach are kept.${missed.length ? ' Missed:' : ''}`,
     ...(missed.length ? [missed.join('\n')] : [])].join('\n\n');
 }

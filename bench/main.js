@@ -30,7 +30,8 @@ const usage = `usage: ./run bench [WHAT...] [--quick] [--rounds N] [--seconds S]
        ./run bench --document FILE      docs/performance.md from the results of a whole run
        ./run bench kept                 what bench/counts.txt keeps: our counts, for a test to compare
 All of it takes about 65 minutes and wants a machine that does nothing else; peers that are not there
-are installed. WHAT is groups or rows; the names of peers among them leave out the others.
+are installed. WHAT is groups or rows (with the same program against itself, which
+belongs to them); the names of peers among them leave out the others.
   --quick         about 12 minutes: fewer and shorter slices, fewer connections, no instructions counted
   --rounds N      turns that everybody gets (${FULL.rounds}; quick: ${QUICK.rounds}); further sizes of bulk half, idle its own
   --seconds S     how long a turn is (${FULL.seconds}; quick: ${QUICK.seconds})
