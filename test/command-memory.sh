@@ -8,7 +8,7 @@ source=${SP_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 # shellcheck source=test/scripts/serve.sh
 . "$source/test/scripts/serve.sh"
 need cc
-if grep -qE "__[at]san_init" "$build/securepair"; then
+if is_sanitized; then
   echo "$test_name: sanitizers have an allocator of their own" >&2
   exit 77
 fi

@@ -10,6 +10,8 @@ failed=0
 
 securepair() { "$build/securepair" "$@"; }
 
+is_sanitized() { grep -qE "__[at]san_init" "$build/securepair"; }
+
 # shellcheck disable=SC2317 # the trap calls it
 cleanup() {
   local pid
