@@ -165,6 +165,8 @@ int sp_pair_cleartext_out(sp_pair_t *pair, void *room, size_t size, size_t *got)
   pair->read_blocked = false;
   if (pair->secure && size)
     status = read_records(pair, room, size, got);
+  if (!status && pair->secure)
+    status = sp__pair_begin_renegotiation(pair);
   if (!status && pair->ending && !pair->ended && !pair->read_blocked)
     status = send_end(pair);
   if (!status && pair->transport_ended && !pair->peer_ended && !pair->in_left &&
@@ -176,12 +178,16 @@ int sp_pair_cleartext_out(sp_pair_t *pair, void *room, size_t size, size_t *got)
 }
 
 size_t sp__pair_record_room(const sp_pair_t *pair) {
+  if (sp__pair_would_break(pair))
+    return 0;
   size_t overhead =
       SSL_version(pair->ssl) == TLS1_3_VERSION ? RECORD_OVERHEAD_1_3 : RECORD_OVERHEAD_1_2;
   size_t room = sp__pair_room(pair);
   if (room <= overhead)
     return 0;
   room -= overhead;
+  if (pair->retry)
+    return room < pair->retry ? 0 : pair->retry;
   return room < RUNT && pair->ahead ? 0 : room; /* with nothing ahead nothing makes more room */
 }
 
@@ -189,7 +195,7 @@ size_t sp__pair_record_room(const sp_pair_t *pair) {
 static size_t record_size(sp_pair_t *pair, size_t n) {
   size_t room = sp__pair_record_room(pair);
   if (pair->retry)
-    return pair->retry <= n && pair->retry <= room ? pair->retry : 0;
+    return pair->retry <= n ? room : 0;
   if (n > RECORD_MAX)
     n = RECORD_MAX;
   if (n > room)
@@ -222,7 +228,7 @@ int sp_pair_cleartext_in(sp_pair_t *pair, const void *bytes, size_t n, size_t *t
     return status;
   if (pair->ending)
     status = SP_EENDED;
-  else if (pair->secure)
+  else if (pair->secure && !(status = sp__pair_begin_renegotiation(pair)))
     status = write_records(pair, bytes, n, took);
   return sp__pair_leave(pair, status);
 }

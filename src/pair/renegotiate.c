@@ -18,6 +18,8 @@ struct sp__renegotiation {
   uint64_t since; /* when the first of those counted began */
   int count;      /* of those that the peer began */
   bool asked;     /* we did, and it is not done yet */
+  bool waits;     /* we did, and OpenSSL was not told yet */
+  bool requested; /* the server did, and OpenSSL has not begun yet */
   bool finished;  /* Finished came: it was more than a request */
 };
 
@@ -48,6 +50,12 @@ static bool is_one_too_many(sp_pair_t *pair) {
   return r->count++ >= pair->context->renegotiation_limit;
 }
 
+void sp__pair_note_request(sp_pair_t *pair, const uint8_t *message) {
+  bool may = pair->role == SP_CLIENT && pair->secure && pair->renegotiation;
+  if (may && *message == SSL3_MT_HELLO_REQUEST && !pair->renegotiating)
+    pair->renegotiation->requested = !(SSL_get_options(pair->ssl) & SSL_OP_NO_RENEGOTIATION);
+}
+
 /* It may be no more than a request that is refused. */
 void sp__pair_note_start(sp_pair_t *pair) {
   struct sp__renegotiation *r = pair->renegotiation;
@@ -56,6 +64,7 @@ void sp__pair_note_start(sp_pair_t *pair) {
   if (!r)
     return;
   pair->renegotiating = true;
+  r->requested = false;
   X509_free(r->before);
   r->before = SSL_get1_peer_certificate(pair->ssl);
   if (!r->asked && is_one_too_many(pair))
@@ -116,6 +125,24 @@ int sp__pair_end_renegotiation(sp_pair_t *pair) {
 
 /* -- the program's side ------------------------------------------------------------------------ */
 
+/* OpenSSL takes data for a fault of the peer's when a handshake that something else than reading
+ * began meets it: what it has read it has to give out first. */
+bool sp__pair_would_break(const sp_pair_t *pair) {
+  return pair->secure && pair->renegotiation && pair->renegotiation->requested &&
+         SSL_pending(pair->ssl);
+}
+
+/* Nor may it begin inside of a write, which then is neither done nor undone. */
+int sp__pair_begin_renegotiation(sp_pair_t *pair) {
+  struct sp__renegotiation *r = pair->renegotiation;
+  if (!r || !(r->waits || r->requested) || pair->ending || SSL_has_pending(pair->ssl))
+    return 0;
+  if (r->waits && SSL_renegotiate(pair->ssl) != 1)
+    return sp__pair_fail_engine(pair);
+  r->waits = r->requested = false;
+  return sp__pair_push(pair);
+}
+
 static int begin(sp_pair_t *pair) {
   struct sp__renegotiation *r = pair->renegotiation;
   if (pair->ending)
@@ -125,10 +152,8 @@ static int begin(sp_pair_t *pair) {
     return SP_EOPTION;
   if (pair->renegotiating || r->asked)
     return 0;
-  if (SSL_renegotiate(pair->ssl) != 1)
-    return sp__pair_fail_engine(pair);
-  r->asked = true;
-  return sp__pair_push(pair);
+  r->asked = r->waits = true;
+  return sp__pair_begin_renegotiation(pair);
 }
 
 int sp_pair_renegotiate(sp_pair_t *pair) {
