@@ -218,7 +218,6 @@ static inline int sp__pair_count_read(sp_pair_t *pair) {
 /* renegotiate.c: what the engine tells of it, and what follows: 0 or the sticky error. */
 int sp__pair_allow_renegotiation(sp_pair_t *pair); /* if the options do */
 void sp__pair_free_renegotiation(sp_pair_t *pair);
-void sp__pair_note_request(sp_pair_t *pair, const uint8_t *message); /* client, one that came */
 void sp__pair_note_start(sp_pair_t *pair);
 int sp__pair_hello_again(sp_pair_t *pair, int *alert); /* as sp__pair_hello: no hook is asked */
 void sp__pair_note_finished(sp_pair_t *pair);
@@ -226,7 +225,6 @@ void sp__pair_note_done(sp_pair_t *pair);
 bool sp__pair_is_another(const sp_pair_t *pair, const X509 *leaf); /* than before */
 int sp__pair_cut_off_attack(sp_pair_t *pair);
 int sp__pair_begin_renegotiation(sp_pair_t *pair); /* one that was wished for, when it can */
-bool sp__pair_would_break(const sp_pair_t *pair);  /* a write now would */
 int sp__pair_end_renegotiation(sp_pair_t *pair);
 
 /* records.c: the context's policy on records of n bytes. */

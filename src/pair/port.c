@@ -178,8 +178,6 @@ int sp_pair_cleartext_out(sp_pair_t *pair, void *room, size_t size, size_t *got)
 }
 
 size_t sp__pair_record_room(const sp_pair_t *pair) {
-  if (sp__pair_would_break(pair))
-    return 0;
   size_t overhead =
       SSL_version(pair->ssl) == TLS1_3_VERSION ? RECORD_OVERHEAD_1_3 : RECORD_OVERHEAD_1_2;
   size_t room = sp__pair_room(pair);

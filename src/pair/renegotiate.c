@@ -19,7 +19,6 @@ struct sp__renegotiation {
   int count;      /* of those that the peer began */
   bool asked;     /* we did, and it is not done yet */
   bool waits;     /* we did, and OpenSSL was not told yet */
-  bool requested; /* the server did, and OpenSSL has not begun yet */
   bool finished;  /* Finished came: it was more than a request */
 };
 
@@ -50,12 +49,6 @@ static bool is_one_too_many(sp_pair_t *pair) {
   return r->count++ >= pair->context->renegotiation_limit;
 }
 
-void sp__pair_note_request(sp_pair_t *pair, const uint8_t *message) {
-  bool may = pair->role == SP_CLIENT && pair->secure && pair->renegotiation;
-  if (may && *message == SSL3_MT_HELLO_REQUEST && !pair->renegotiating)
-    pair->renegotiation->requested = !(SSL_get_options(pair->ssl) & SSL_OP_NO_RENEGOTIATION);
-}
-
 /* It may be no more than a request that is refused. */
 void sp__pair_note_start(sp_pair_t *pair) {
   struct sp__renegotiation *r = pair->renegotiation;
@@ -64,7 +57,7 @@ void sp__pair_note_start(sp_pair_t *pair) {
   if (!r)
     return;
   pair->renegotiating = true;
-  r->requested = false;
+  r->waits = false; /* one is as good as two */
   X509_free(r->before);
   r->before = SSL_get1_peer_certificate(pair->ssl);
   if (!r->asked && is_one_too_many(pair))
@@ -125,21 +118,16 @@ int sp__pair_end_renegotiation(sp_pair_t *pair) {
 
 /* -- the program's side ------------------------------------------------------------------------ */
 
-/* OpenSSL takes data for a fault of the peer's when a handshake that something else than reading
- * began meets it: what it has read it has to give out first. */
-bool sp__pair_would_break(const sp_pair_t *pair) {
-  return pair->secure && pair->renegotiation && pair->renegotiation->requested &&
-         SSL_pending(pair->ssl);
-}
-
-/* Nor may it begin inside of a write, which then is neither done nor undone. */
+/* Not while there is data to give out: OpenSSL takes it for a fault of the peer's when a handshake
+ * meets it that something else than reading began. Nor inside of a write, where OpenSSL would begin
+ * what it was told while a record was half read: the write were then neither done nor undone. */
 int sp__pair_begin_renegotiation(sp_pair_t *pair) {
   struct sp__renegotiation *r = pair->renegotiation;
-  if (!r || !(r->waits || r->requested) || pair->ending || SSL_has_pending(pair->ssl))
+  if (!r || !r->waits || pair->ending || SSL_has_pending(pair->ssl))
     return 0;
-  if (r->waits && SSL_renegotiate(pair->ssl) != 1)
+  if (SSL_renegotiate(pair->ssl) != 1)
     return sp__pair_fail_engine(pair);
-  r->waits = r->requested = false;
+  r->waits = false;
   return sp__pair_push(pair);
 }
 

@@ -40,10 +40,8 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
   int kind = kind_of(sent, type, bytes, n);
   sp__message_t message = {.ssl = ssl, .type = kind, .sent = sent, .bytes = bytes, .n = n};
   (void)version, (void)unused;
-  if (!sent && type == SSL3_RT_HANDSHAKE) {
+  if (!sent && type == SSL3_RT_HANDSHAKE)
     sp__pair_note_hello(pair, bytes, n);
-    sp__pair_note_request(pair, bytes);
-  }
   if (pair->doomed || !is_wanted(pair))
     return;
   if (sp__pair_is_away(pair))
@@ -53,8 +51,8 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
 }
 
 void sp__pair_watch_messages(sp_pair_t *pair) {
-  bool needed = pair->role == SP_SERVER ? !pair->secure : pair->secure && pair->renegotiation;
-  SSL_set_msg_callback(pair->ssl, needed || is_wanted(pair) ? on_message : NULL);
+  bool needs_hello = pair->role == SP_SERVER && !pair->secure;
+  SSL_set_msg_callback(pair->ssl, needs_hello || is_wanted(pair) ? on_message : NULL);
 }
 
 void sp_trace_print(sp_pair_t *pair, const char *line, void *file) {
