@@ -25,7 +25,7 @@ const PROGRAMS = {
   'cpu-time': () => [],
   libevent: () => [...packageWords('libevent', 'libevent_openssl'), ...TLS],
   server: (build) => [
-    `-I${path.join(root, 'include')}`, path.join(build, 'libsecurepair.a'),
+    `-I${path.join(root, 'include')}`, path.join(build, 'libsecurepair.so'), `-Wl,-rpath,${build}`,
     ...packageWords('libuv'), ...TLS, '-lpthread', '-ldl',
   ],
 };

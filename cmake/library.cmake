@@ -10,6 +10,15 @@ target_link_libraries(securepair_objects PRIVATE securepair_flags OpenSSL::SSL O
   PkgConfig::securepair_uv Threads::Threads)
 securepair_precompile_headers(securepair_objects PRIVATE <openssl/ssl.h>)
 
+# Calls within the library and of OpenSSL's go straight to where they lead: a handshake makes thousands of them.
+foreach(flag -fno-semantic-interposition -fno-plt)
+  string(MAKE_C_IDENTIFIER "SECUREPAIR_HAS${flag}" has)
+  check_c_compiler_flag(${flag} ${has})
+  if(${has})
+    target_compile_options(securepair_objects PRIVATE ${flag})
+  endif()
+endforeach()
+
 foreach(kind SHARED STATIC)
   string(TOLOWER securepair_${kind} target)
   add_library(${target} ${kind} $<TARGET_OBJECTS:securepair_objects>)
@@ -29,7 +38,7 @@ set_target_properties(securepair_shared PROPERTIES
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
   LINK_DEPENDS ${exports})
 target_link_libraries(securepair_shared PRIVATE securepair_flags)
-target_link_options(securepair_shared PRIVATE -Wl,--version-script=${exports})
+target_link_options(securepair_shared PRIVATE -Wl,--version-script=${exports} -Wl,-Bsymbolic-functions)
 set_target_properties(securepair_static PROPERTIES EXPORT_NAME static)
 
 # The same names inside this build as for users of the installed package.

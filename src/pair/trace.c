@@ -33,6 +33,18 @@ static int kind_of(int sent, int type, const uint8_t *bytes, size_t n) {
   return is_change ? SSL3_RT_CHANGE_CIPHER_SPEC : type;
 }
 
+static void note(const SSL *ssl, int sent, int type, const void *bytes, size_t n) {
+  if (!sent && type == SSL3_RT_HANDSHAKE)
+    sp__pair_note_hello(SSL_get_app_data(ssl), bytes, n);
+}
+
+/* Without a trace; a handshake has two dozen of them. */
+static void on_hello(int sent, int version, int type, const void *bytes, size_t n, SSL *ssl,
+                     void *unused) {
+  (void)version, (void)unused;
+  note(ssl, sent, type, bytes, n);
+}
+
 /* OpenSSL's buffer stays as it is while a job pauses for this. */
 static void on_message(int sent, int version, int type, const void *bytes, size_t n, SSL *ssl,
                        void *unused) {
@@ -40,8 +52,7 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
   int kind = kind_of(sent, type, bytes, n);
   sp__message_t message = {.ssl = ssl, .type = kind, .sent = sent, .bytes = bytes, .n = n};
   (void)version, (void)unused;
-  if (!sent && type == SSL3_RT_HANDSHAKE)
-    sp__pair_note_hello(pair, bytes, n);
+  note(ssl, sent, type, bytes, n);
   if (pair->doomed || !is_wanted(pair))
     return;
   if (sp__pair_is_away(pair))
@@ -52,7 +63,7 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
 
 void sp__pair_watch_messages(sp_pair_t *pair) {
   bool needs_hello = pair->role == SP_SERVER && !pair->secure;
-  SSL_set_msg_callback(pair->ssl, needs_hello || is_wanted(pair) ? on_message : NULL);
+  SSL_set_msg_callback(pair->ssl, is_wanted(pair) ? on_message : needs_hello ? on_hello : NULL);
 }
 
 void sp_trace_print(sp_pair_t *pair, const char *line, void *file) {
