@@ -142,7 +142,7 @@ function summary(results) {
   const bounds = results.flatMap((row) => (row.bounds ?? []).map((bound) => ({ row, ...bound })));
   const kept = bounds.filter((bound) => bound.kept).length;
   const missed = bounds.filter((bound) => !bound.kept).map(({ row, title, ratio, low, high, most }) =>
-    `- ${row.group === 'node' ? 'in Node: ' : ''}${row.title}, beside ${title}: ${factor(ratio)} ${interval({ low, high })}, at most ${most.toFixed(2)}`);
+    `- ${row.title}, beside ${title}: ${factor(ratio)} ${interval({ low, high })}, at most ${most.toFixed(2)}`);
   return [`${kept} of ${bounds.length} figures to reach are kept.${missed.length ? ' Missed:' : ''}`,
     ...(missed.length ? [missed.join('\n')] : [])].join('\n\n');
 }

@@ -51,8 +51,8 @@ const again = (row, name, one = 'ours') => ({
   title: `resolution: ${row.title}`, contestants: [one, one === 'ours' ? 'again' : `${one}-again`], bounds: [],
 });
 
-const ofNode = (row, name, bound, more) => ({
-  ...row, ...more, name, group: 'node', contestants: ['module', 'node'], bounds: [most(bound, 'node')],
+const ofNode = (row, name, bound, { title = row.title, ...more } = {}) => ({
+  ...row, ...more, title: `in Node: ${title}`, name, group: 'node', contestants: ['module', 'node'], bounds: [most(bound, 'node')],
 });
 
 const handshakes = [
@@ -129,7 +129,7 @@ const resolution = [
   again(idle, 'idle'),
   again({ ...latency, ...oneCrowd }, 'latency'),
   again(proxy[0], 'proxy', 'proxy'),
-  again({ ...node[0], title: `in Node: ${node[0].title}` }, 'node', 'module'),
+  again(node[0], 'node', 'module'),
 ];
 
 const ROWS = [...resolution, ...handshakes, ...echo, ...bulk, idle, latency, ...proxy, ...node, counts];
