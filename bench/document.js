@@ -96,9 +96,13 @@ function countsOf(row) {
   return `${COUNTED}\n\n${table(head, lines)}`;
 }
 
-const remarks = (row) => [
-  ...(row.error ? [`failed: ${row.error.split('\n')[0]}`] : []), ...(row.notes ?? []), ...(notes[row.name] ? [notes[row.name]] : []),
-].map((note) => `- ${row.title}: ${note}`);
+// A note in several parts is about all rows of the group.
+function remarks(row) {
+  const note = notes[row.name] ?? [];
+  const own = [...(row.error ? [`failed: ${row.error.split('\n')[0]}`] : []), ...(row.notes ?? [])];
+  const [one, all] = Array.isArray(note) ? [own, note] : [[...own, note], []];
+  return [...one.map((text) => `- ${row.title}: ${text}`), ...all.map((text) => `- ${text}`)];
+}
 
 // The same twice is one column and another, whatever it is.
 function asPair(row) {

@@ -2,17 +2,23 @@
 // What a person has to say about a row: where the cost sits when a figure is missed, and what was
 // tried. docs/performance.md has it below the row's group.
 
-const handshakes = 'Where a handshake costs more than in the bare loop, as far as it is known: not in system calls, of which there are as many ' +
-  'or fewer, and hardly in the number of instructions (`./run bench counts`), but in how these run: the library\'s own ten ' +
-  'thousand and libuv\'s three run once a handshake, each function cold in the first-level cache (two thousand lines more of ' +
-  '35,000, by `valgrind --tool=callgrind --cache-sim=yes --LL=1048576,16,64`; a second level of 1 MB holds all of both). Sampled by `perf record -e cpu-clock -F 997` they take 16 us, the bare ' +
-  'loop\'s own code 2; that is most of the difference of the first row, and less than half of those with RSA and TLS 1.2. libuv adds an `ioctl` and an `EPOLL_CTL_DEL` for each connection. Kept of what was tried: TCP_NODELAY ' +
-  'inherited from the listener, no `shutdown` after both ends, the last flight together with the answer, one accept a turn, a ' +
-  'digest that is fetched once. Not kept: link-time optimisation and profiles (a hundredth or two; but a static library ' +
-  'with either ties its users to one compiler), `-fno-plt`, no timers at all, a read right after the handshake or right ' +
-  'after accept, TCP_DEFER_ACCEPT, failures marked as cold. OpenSSL 3.0 itself walks its table of names eight times a ' +
-  'handshake and asks getpid six times: nothing of ours can spare it that. Beside libevent an RSA signature, the same in ' +
-  'both, is nearly half of a handshake.';
+const handshakes = [
+  'Where a handshake costs more than in the bare loop, as far as it is known: not in system calls, of which there are as many ' +
+  'or fewer, and hardly in the number of instructions (`./run bench counts`), but in how these run.',
+  'The library\'s own nine thousand and libuv\'s three run once a handshake, each function cold in the first-level cache ' +
+  '(two thousand lines more of 35,000, by `valgrind --tool=callgrind --cache-sim=yes --LL=1048576,16,64`; a second level of ' +
+  '1 MB holds all of both). Sampled by `perf record -e cpu-clock -F 997` they take 16 us, the bare loop\'s own code 2: most of ' +
+  'the difference of the first row, less than half of those with RSA and TLS 1.2. libuv adds an `ioctl` and an ' +
+  '`EPOLL_CTL_DEL` for each connection.',
+  'Kept of what was tried: TCP_NODELAY inherited from the listener, no `shutdown` after both ends, the last flight together ' +
+  'with the answer, one accept a turn, a digest that is fetched once, calls that are not bound late (a hundredth or two in ' +
+  'the shared library, which our server is linked with here), a callback for the hello alone.',
+  'Not kept: link-time optimisation (in the shared library as good as the calls above; a static one with it ties its users to ' +
+  'one compiler), profiles, no timers at all, a read right after the handshake or right after accept, TCP_DEFER_ACCEPT, ' +
+  'failures marked as cold.',
+  'OpenSSL 3.0 itself walks its table of names eight times a handshake and asks getpid six times: nothing of ours can spare ' +
+  'it that. Beside libevent an RSA signature, the same in both, is nearly half of a handshake.',
+];
 
 const idle = 'Beside libevent the bound is out of reach: four fifths of what it keeps is less than OpenSSL keeps by itself ' +
   '(the bare loop above).';
