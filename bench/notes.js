@@ -11,8 +11,8 @@ const handshakes = [
   'the difference of the first row, less than half of those with RSA and TLS 1.2. libuv adds an `ioctl` and an ' +
   '`EPOLL_CTL_DEL` for each connection.',
   'Kept of what was tried: TCP_NODELAY inherited from the listener, no `shutdown` after both ends, the last flight together ' +
-  'with the answer, one accept a turn, a digest that is fetched once, calls that are not bound late (a hundredth or two in ' +
-  'the shared library, which our server is linked with here), a callback for the hello alone.',
+  'with the answer, one accept a turn, a digest that is fetched once, calls that are not bound late (our server is linked with ' +
+  'the shared library here), a callback for the hello alone.',
   'Not kept: link-time optimisation (in the shared library as good as the calls above; a static one with it ties its users to ' +
   'one compiler), profiles, no timers at all, a read right after the handshake or right after accept, TCP_DEFER_ACCEPT, ' +
   'failures marked as cold.',
