@@ -39,6 +39,7 @@ static const word_t words[] = {
     {"^key", "key", "--key"},
     {"^names is empty", "name", "--name is missing"},
     {"^names", "name", "--name"},
+    {"^names", NULL, "NAME"},
     {"^permitted", "permit", "--permit"},
     {"^excluded", "exclude", "--exclude"},
     {"^subject", "subject", "--subject"},

@@ -57,7 +57,7 @@ expect 0 "$securepair" localhost --force
 expect 0 "$securepair" authority list --folder "$folder"
 [ "$(wc -l <out)" -eq 3 ] || fail "not all that was signed is on record"
 expect 1 "$securepair" localhost --force 'a b'
-says '"a b"'
+says 'NAME: "a b" is neither'
 expect 1 "$securepair" localhost --root extra
 says '"extra": --root, --trust and --untrust take no names'
 expect 1 "$securepair" localhost --force --days 0
