@@ -9,10 +9,10 @@ const { Missing } = require('./problem');
 const SYSTEM = ['/usr/include', '/usr/local/include'];
 const variables = process.config.variables;
 
-// Beside the binary first, then where packages put them; npm's --nodedir says it outright. What
-// node-gyp downloaded for another package is as good.
+// Where we are told, beside the binary, then where packages put them. npm's --nodedir is node-gyp's,
+// and so is what that downloaded for another package: as good.
 function candidates() {
-  const given = process.env.npm_config_nodedir;
+  const given = process.env.SECUREPAIR_NODE_DIR || process.env.npm_config_nodedir;
   const prefixes = [given, path.dirname(path.dirname(fs.realpathSync(process.execPath))),
                     path.dirname(path.dirname(process.execPath)), variables.node_prefix,
                     '/usr', '/usr/local',
@@ -38,8 +38,8 @@ function missing(found) {
   const others = found.map((folder) => `${folder} is of ${versionOf(folder)}`);
   const but = others.length > 0 ? ` (${others.join(', ')})` : '';
   return new Missing(`the headers of node ${process.versions.node} are missing${but}: install ` +
-    'the package that has them (Debian: libnode-dev), or name the folder that has include/node: ' +
-    'npm install --nodedir=FOLDER');
+    'the package that has them (Debian: libnode-dev), or name the folder that has include/node ' +
+    'in SECUREPAIR_NODE_DIR');
 }
 
 // What node was built with comes with its headers; what it shares with the system, with the

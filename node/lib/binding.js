@@ -6,7 +6,9 @@ const path = require('node:path');
 
 const folder = process.env.SECUREPAIR_BUILD_DIR || path.join(__dirname, '..', 'build');
 const file = path.resolve(folder, `securepair-${process.versions.modules}-${process.arch}.node`);
-const REMEDY = `run "npm rebuild securepair" with this node (${process.version}, ${process.arch})`;
+// npm 12 runs an installation's script only for packages that it was told to; this works with any.
+const install = path.join(__dirname, '..', 'install.js');
+const REMEDY = `run node "${install}" with this node (${process.version}, ${process.arch})`;
 
 function load() {
   try {

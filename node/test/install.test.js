@@ -13,7 +13,8 @@ const binary = `securepair-${process.versions.modules}-${process.arch}.node`;
 // Like a user's, without what this test run is told; the compiler is to be quick.
 function environment(more) {
   const env = { ...process.env, CFLAGS: '-O0 -g0 -U_FORTIFY_SOURCE', ...more };
-  for (const name of ['LD_PRELOAD', 'SECUREPAIR_SANITIZE', 'npm_config_nodedir']) delete env[name];
+  for (const name of ['LD_PRELOAD', 'SECUREPAIR_SANITIZE', 'SECUREPAIR_NODE_DIR', 'npm_config_nodedir'])
+    delete env[name];
   return env;
 }
 
@@ -115,22 +116,26 @@ test('no headers of OpenSSL', async (t) => {
   assert.match(result.stderr, /^securepair: .*(libssl-dev|openssl\/ssl\.h is missing)/);
 });
 
-test('headers of another node are not taken', async (t) => {
+// A folder with headers like node's, of a version of its own.
+function headersLike(t, change) {
   const other = temporaryFolder(t);
   const folder = path.join(other, 'include/node');
-  fs.mkdirSync(folder, { recursive: true });
-  const version = fs.readFileSync(path.join(headers(), 'node_version.h'), 'utf8');
-  fs.writeFileSync(path.join(folder, 'node_api.h'), '');
-  fs.writeFileSync(path.join(folder, 'node_version.h'),
-    version.replace(/(NODE_MAJOR_VERSION) \d+/, '$1 12'));
-  const { headersOfNode } = require('../install/headers');
-  const before = process.env.npm_config_nodedir;
-  process.env.npm_config_nodedir = other;
-  t.after(() => {
-    if (before === undefined) delete process.env.npm_config_nodedir;
-    else process.env.npm_config_nodedir = before;
-  });
-  assert.notStrictEqual(headersOfNode()[1], folder);
+  fs.cpSync(headers(), folder, { recursive: true });
+  const file = path.join(folder, 'node_version.h');
+  fs.writeFileSync(file, change(fs.readFileSync(file, 'utf8')));
+  return other;
+}
+
+test('the folder of the headers, by its name', async (t) => {
+  const print = 'console.log(require(process.argv[1]).headersOfNode()[1])';
+  const find = async (named) => (await runNode(['-e', print, path.join(home, 'install/headers.js')],
+    { env: { ...environment(), ...named } })).stdout.trim();
+  const same = headersLike(t, (text) => text);
+  const other = headersLike(t, (text) => text.replace(/(NODE_MAJOR_VERSION) \d+/, '$1 12'));
+  for (const name of ['SECUREPAIR_NODE_DIR', 'npm_config_nodedir']) {
+    assert.strictEqual(await find({ [name]: same }), path.join(same, 'include/node'));
+    assert.strictEqual(await find({ [name]: other }), headers(), 'of another node: not taken');
+  }
 });
 
 // npm, without a network and without what npm tells the scripts it runs.
@@ -146,7 +151,8 @@ async function hasNpm() {
   return run('npm', ['--version']).then(() => true, () => false);
 }
 
-// The package as somebody installs it, into a folder: where it is then.
+// The package as somebody installs it, into a folder: where it is then. Newer npms compile it only when
+// they are told that they may.
 async function packAndInstall(t, folder) {
   const tree = copyOfSources(t);
   for (const name of ['LICENSE', 'node/README.md', 'node/types', 'node/examples',
@@ -156,8 +162,10 @@ async function packAndInstall(t, folder) {
     '--pack-destination', folder);
   assert.strictEqual(packed.status, 0, packed.stderr);
   assert.ok(!fs.existsSync(path.join(tree, 'node/core')), 'nothing is left behind');
-  fs.writeFileSync(path.join(folder, 'package.json'), '{}');
-  const installed = await npm(folder, 'install', `./${packed.stdout.trim()}`);
+  const file = packed.stdout.trim();
+  const allowScripts = { [`file:${path.join(folder, file)}`]: true };
+  fs.writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ allowScripts }));
+  const installed = await npm(folder, 'install', `./${file}`);
   assert.strictEqual(installed.status, 0, installed.stderr);
   return path.join(folder, 'node_modules/securepair');
 }
@@ -199,6 +207,22 @@ async function buildsWhatChanged(folder, core) {
   assert.match(failed.stderr, /the compiler failed on pair-port.o:\n[^]*this is not C/);
 }
 
+// What an npm leaves that does not compile.
+async function saysHowToBuild(folder) {
+  const load = () => runNode(['-e', "require('securepair')"],
+    { cwd: folder, env: environment({ SECUREPAIR_BUILD_DIR: '' }) });
+  fs.rmSync(path.join(folder, 'node_modules/securepair/build', binary));
+  const { status, stderr } = await load();
+  assert.strictEqual(status, 1);
+  assert.match(stderr, /ERR_SECUREPAIR_NOT_BUILT/);
+  const [, command] = /is not there; run (node ".*") with this node/.exec(stderr);
+  const env = environment({ SECUREPAIR_BUILD_DIR: '',
+                            PATH: `${path.dirname(process.execPath)}:${process.env.PATH}` });
+  assert.match((await run('sh', ['-c', command], { env })).stdout, /^securepair: built /);
+  const { status: loaded, stderr: silence } = await load();
+  assert.deepStrictEqual([loaded, silence], [0, '']);
+}
+
 // One build is enough for both: it takes as long as all the other tests here.
 test('built elsewhere', async (t) => {
   const folder = temporaryFolder(t);
@@ -206,6 +230,7 @@ test('built elsewhere', async (t) => {
     const tree = copyOfSources(t);
     await buildIn(path.join(tree, 'node'));
     await t.test('the package, packed and installed elsewhere', (t) => t.skip('npm is not here'));
+    await t.test('one that is not built says how', (t) => t.skip('npm is not here'));
     await t.test('it builds what changed and nothing else',
       () => buildsWhatChanged(path.join(tree, 'node'), tree));
     return;
@@ -221,6 +246,7 @@ test('built elsewhere', async (t) => {
     assert.strictEqual(stderr, '');
     assert.strictEqual(stdout, 'true function\n');
   });
+  await t.test('one that is not built says how', () => saysHowToBuild(folder));
   await t.test('it builds what changed and nothing else',
     () => buildsWhatChanged(installed, path.join(installed, 'core')));
 });
