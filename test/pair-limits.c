@@ -305,6 +305,59 @@ static void W22_one_hello_request_is_refused(void **state) {
   couple_free(&couple);
 }
 
+/* -- a message that never gets whole ----------------------------------------------------------- */
+
+/* Half of a key update, or of a ticket; then the peer ends, with a close_notify or without. */
+static void half_a_message(couple_t *couple, sp_role_t victim, bool politely) {
+  static const uint8_t update[4] = {SSL3_MT_KEY_UPDATE, 0, 0, 1};
+  static const uint8_t ticket[40] = {SSL3_MT_NEWSESSION_TICKET, 0, 0, 200};
+  static const uint8_t goodbye[2] = {SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY};
+  side_t *side = side_of(couple, victim);
+  forge_couple(couple, SP_TLS1_3);
+  if (victim == SP_CLIENT)
+    forge_record(couple, SP_SERVER, SSL3_RT_HANDSHAKE, ticket, sizeof ticket);
+  else
+    forge_record(couple, SP_CLIENT, SSL3_RT_HANDSHAKE, update, sizeof update);
+  if (politely)
+    forge_record(couple, other(victim), SSL3_RT_ALERT, goodbye, sizeof goodbye);
+  assert_int_equal(side_offer(side, side->in.bytes, wire_left(&side->in)), 0);
+  side->in.taken = side->in.size;
+  assert_int_equal(sp_pair_encrypted_end(side->pair), 0);
+  assert_true(sp_pair_state(side->pair) & (politely ? SP_PAIR_PEER_ENDED : SP_PAIR_TRUNCATED));
+}
+
+/* Our end may come before or after the peer's. */
+static void C05_half_a_message_does_not_keep_us_from_ending(void **state) {
+  (void)state;
+  for (sp_role_t victim = SP_CLIENT; victim <= SP_SERVER; victim++)
+    for (int politely = 0; politely < 2; politely++) {
+      couple_t couple;
+      half_a_message(&couple, victim, politely);
+      side_t *side = side_of(&couple, victim);
+      assert_false(sp_pair_state(side->pair) & SP_PAIR_ENDED);
+      assert_int_equal(sp_pair_end(side->pair), 0);
+      assert_true(sp_pair_state(side->pair) & SP_PAIR_ENDED);
+      assert_int_equal(sp_pair_error(side->pair)->status, 0);
+      couple_free(&couple);
+    }
+}
+
+static void C05_half_a_message_loses_no_write_unseen(void **state) {
+  (void)state;
+  for (sp_role_t victim = SP_CLIENT; victim <= SP_SERVER; victim++)
+    for (int politely = 0; politely < 2; politely++) {
+      couple_t couple;
+      size_t took;
+      half_a_message(&couple, victim, politely);
+      sp_pair_t *pair = side_of(&couple, victim)->pair;
+      assert_int_equal(sp_pair_cleartext_in(pair, "", 0, &took), 0);
+      assert_int_equal(sp_pair_cleartext_in(pair, "x", 1, &took), SP_EEARLYCLOSE);
+      assert_int_equal(sp_pair_error(pair)->who, SP_PEER);
+      assert_true(sp_pair_state(pair) & SP_PAIR_FAILED);
+      couple_free(&couple);
+    }
+}
+
 /* -- streams ----------------------------------------------------------------------------------- */
 
 #define MUCH (8u << 20)
@@ -378,6 +431,8 @@ int main(void) {
       cmocka_unit_test(W21_renegotiation_storm),
       cmocka_unit_test(W22_hello_request_storm),
       cmocka_unit_test(W22_one_hello_request_is_refused),
+      cmocka_unit_test(C05_half_a_message_does_not_keep_us_from_ending),
+      cmocka_unit_test(C05_half_a_message_loses_no_write_unseen),
       cmocka_unit_test(W19_updates_are_requested_of_a_stream_that_is_stuck),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

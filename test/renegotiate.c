@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -11,6 +13,8 @@
 
 #include "support/contexts.h"
 #include "support/couple.h"
+#include "support/fixture.h"
+#include "support/peer.h"
 #include "support/pki.h"
 #include "support/stopwatch.h"
 
@@ -214,6 +218,29 @@ static void the_end_comes_after_it(void **state) {
   }
 }
 
+/* A peer that ends in place of an answer does not keep us from ending. */
+static void nobody_answers(void **state) {
+  (void)state;
+  for (int cut = 0; cut < 2; cut++) {
+    couple_t couple;
+    size_t took;
+    meet(&couple);
+    side_t *side = &couple.client, *peer = &couple.server;
+    assert_int_equal(sp_pair_renegotiate(side->pair), 0);
+    if (cut)
+      assert_int_equal(sp_pair_encrypted_end(side->pair), 0);
+    else
+      assert_int_equal(sp_pair_end(peer->pair), 0);
+    side_collect(peer, &plainly, &side->in);
+    assert_int_equal(side_offer(side, side->in.bytes, wire_left(&side->in)),
+                     cut ? SP_ETRUNCATED : 0);
+    assert_int_equal(sp_pair_end(side->pair), 0);
+    assert_true(sp_pair_state(side->pair) & SP_PAIR_ENDED);
+    assert_int_equal(sp_pair_cleartext_in(side->pair, "x", 1, &took), SP_EENDED);
+    couple_free(&couple);
+  }
+}
+
 /* -- how often --------------------------------------------------------------------------------- */
 
 static void renegotiate(couple_t *couple, sp_role_t by) {
@@ -407,6 +434,53 @@ static void the_hook_may_release_the_pair(void **state) {
   couple_free(&couple);
 }
 
+/* -- streams ----------------------------------------------------------------------------------- */
+
+/* Begins one, and ends the transport before the answer is there. */
+static void begin_and_leave(peer_t *peer) {
+  BIO *nothing = BIO_new(BIO_s_mem());
+  BIO_set_mem_eof_return(nothing, -1);
+  BIO_up_ref(SSL_get_wbio(peer->ssl));
+  SSL_set_bio(peer->ssl, nothing, SSL_get_wbio(peer->ssl));
+  (void)(SSL_renegotiate(peer->ssl) == 1 && SSL_do_handshake(peer->ssl));
+  (void)shutdown(peer->fd, SHUT_WR);
+  char room[4096];
+  while (read(peer->fd, room, sizeof room) > 0)
+    ;
+}
+
+static bool has_left(fixture_t *f) { return f->count && !f->actors[0]->stream; }
+
+static void say_goodbye(actor_t *actor, fixture_event_t event, int status) {
+  (void)status;
+  if (event == ON_END)
+    assert_true(actor_write(actor, "goodbye", 7) >= 0);
+}
+
+/* The connection goes, and what was still to be said is not lost unseen. */
+static void a_client_begins_and_leaves(void **state) {
+  (void)state;
+  for (int says = 0; says < 2; says++) {
+    fixture_t *f = fixture_new();
+    f->done = has_left;
+    f->react = says ? say_goodbye : NULL;
+    fixture_serve(f, FIXTURE_SERVER(.renegotiation = SP_YES, .half_open = says ? SP_YES : SP_NO));
+    peer_t peer = {.role = SP_CLIENT,
+                   .version = SP_TLS1_2,
+                   .port = f->port,
+                   .rounds = 1,
+                   .play = begin_and_leave};
+    peer_start(&peer);
+    fixture_run(f);
+    peer_join(&peer);
+    const actor_t *served = fixture_served(f, 0);
+    assert_string_equal(served->log, says ? "secure end(SP_ETRUNCATED) write(SP_EEARLYCLOSE) "
+                                            "error(SP_EEARLYCLOSE) close"
+                                          : "secure end(SP_ETRUNCATED) close");
+    fixture_free(f);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(either_side_begins),
@@ -415,6 +489,7 @@ int main(void) {
       cmocka_unit_test(unread_data_is_no_obstacle),
       cmocka_unit_test(a_full_queue_is_no_obstacle),
       cmocka_unit_test(the_end_comes_after_it),
+      cmocka_unit_test(nobody_answers),
       cmocka_unit_test(the_fourth_one_is_an_attack),
       cmocka_unit_test(more_are_fine_after_a_while),
       cmocka_unit_test(our_own_are_not_counted),
@@ -423,6 +498,7 @@ int main(void) {
       cmocka_unit_test(another_server_is_refused),
       cmocka_unit_test(a_client_shows_its_certificate_later),
       cmocka_unit_test(the_hook_may_release_the_pair),
+      cmocka_unit_test(a_client_begins_and_leaves),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

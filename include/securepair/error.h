@@ -35,7 +35,7 @@ SP_EXTERN const char *sp_version(void);
   X(ALERT, -5002, "the peer ended the connection with a TLS alert")                                \
   X(UNAUTHORIZED, -5003, "the peer's certificate was not accepted")                                \
   X(TRUNCATED, -5004, "the connection ended without a close_notify: data may be missing")          \
-  X(EARLYCLOSE, -5005, "the peer closed before the connection was secure")                         \
+  X(EARLYCLOSE, -5005, "the peer closed before a handshake was done")                              \
   X(NOTTLS, -5006, "what the peer sends is not TLS")                                               \
   X(HTTP, -5007, "the peer speaks plain HTTP on a TLS connection")                                 \
   X(INJECTED, -5008, "cleartext was sent ahead of the TLS handshake")                              \

@@ -60,7 +60,7 @@ enum {
   SP_PAIR_TAKES_CLEARTEXT = 8, /* cleartext-in would take bytes */
   SP_PAIR_SECURE = 16,         /* the handshake is done (and the verdict known) */
   SP_PAIR_PEER_ENDED = 32,     /* the peer sent close_notify: no cleartext follows */
-  SP_PAIR_ENDED = 64,          /* we sent close_notify */
+  SP_PAIR_ENDED = 64,          /* we sent close_notify, or see sp_pair_end */
   SP_PAIR_WAITING = 128,       /* a hook answered SP_PENDING: sp_pair_resume is due */
   SP_PAIR_TRUNCATED = 256,     /* the transport ended, and no close_notify came before */
   SP_PAIR_FAILED = 512         /* see sp_pair_error */
@@ -108,8 +108,9 @@ SP_EXTERN int sp_pair_unlend(sp_pair_t *pair);
 
 /*
  * Cleartext in: encrypts as much of n bytes as there is room for and says how many in *took
- * (0 before the pair is secure). Returns 0; SP_EENDED after sp_pair_end; the sticky error;
- * SP_EREENTRY.
+ * (0 before the pair is secure). Returns 0; SP_EENDED after sp_pair_end; SP_EEARLYCLOSE (sticky)
+ * when the peer ended in the middle of a handshake, or of a message after one, and nothing can be
+ * sent any more; the sticky error; SP_EREENTRY.
  */
 SP_EXTERN int sp_pair_cleartext_in(sp_pair_t *pair, const void *bytes, size_t n, size_t *took);
 
@@ -120,8 +121,10 @@ SP_EXTERN int sp_pair_cleartext_in(sp_pair_t *pair, const void *bytes, size_t n,
  */
 SP_EXTERN int sp_pair_cleartext_out(sp_pair_t *pair, void *room, size_t size, size_t *got);
 
-/* Ends our direction: a close_notify goes to encrypted-out (RFC 8446 6.1). Reading goes on.
- * Idempotent; before the pair is secure it does nothing. Returns 0, or the sticky error. */
+/* Ends our direction: a close_notify goes to encrypted-out (RFC 8446 6.1). Reading goes on. After a
+ * peer that ended in the middle of a handshake, or of a message after one, none can be sent any
+ * more, and the state says SP_PAIR_ENDED all the same. Idempotent; before the pair is secure it
+ * does nothing. Returns 0, or the sticky error. */
 SP_EXTERN int sp_pair_end(sp_pair_t *pair);
 
 /* Frees OpenSSL's record buffers (some 33 KB) if none holds data; they come back by themselves.

@@ -140,12 +140,22 @@ int sp__pair_push(sp_pair_t *pair) {
   return status < 0 || result == 1 ? status : blocked_or_failed(pair, result);
 }
 
+/* A handshake, or a message after it, that never gets whole: the peer said all that it has to say.
+ * OpenSSL takes nothing of ours then, not even the end. */
+static bool is_left_alone(const sp_pair_t *pair) {
+  return (pair->peer_ended || pair->truncated) && SSL_in_init(pair->ssl) && !pair->blocked;
+}
+
 /* OpenSSL refuses to end while it has a message of the handshake to send or the rest of one to
  * read (a key update, a ticket): that comes first. */
 static int send_end(sp_pair_t *pair) {
   int status = SSL_in_init(pair->ssl) ? sp__pair_push(pair) : 0;
-  if (status < 0 || SSL_in_init(pair->ssl))
+  if (status < 0)
     return status;
+  if (SSL_in_init(pair->ssl)) {
+    pair->ended = is_left_alone(pair); /* nobody waits for a close_notify */
+    return 0;
+  }
   int result = SSL_shutdown(pair->ssl);
   pair->blocked = false;
   pair->ended = result >= 0;
@@ -167,11 +177,11 @@ int sp_pair_cleartext_out(sp_pair_t *pair, void *room, size_t size, size_t *got)
     status = read_records(pair, room, size, got);
   if (!status && pair->secure)
     status = sp__pair_begin_renegotiation(pair);
-  if (!status && pair->ending && !pair->ended && !pair->read_blocked)
-    status = send_end(pair);
   if (!status && pair->transport_ended && !pair->peer_ended && !pair->in_left &&
       !SSL_pending(pair->ssl))
     pair->truncated = true;
+  if (!status && pair->ending && !pair->ended && !pair->read_blocked)
+    status = send_end(pair);
   if (!status && !*got && pair->truncated)
     status = SP_ETRUNCATED;
   return sp__pair_leave(pair, status);
@@ -202,6 +212,10 @@ static size_t record_size(sp_pair_t *pair, size_t n) {
 }
 
 static int write_records(sp_pair_t *pair, const uint8_t *bytes, size_t n, size_t *took) {
+  if (n && is_left_alone(pair))
+    return sp__pair_fail(pair, SP_EEARLYCLOSE, SP_PEER,
+                         "the peer ended in the middle of a handshake, or of a message after one: "
+                         "nothing can be sent any more");
   while (*took < n && !SSL_in_init(pair->ssl)) { /* else the engine has something of its own */
     size_t size = record_size(pair, n - *took), wrote = 0;
     if (!size)
