@@ -178,6 +178,48 @@ static void unread_data_is_no_obstacle(void **state) {
   check_unread(SP_CLIENT, SP_SERVER); /* whose request lies between the data */
 }
 
+/* Reads only a part of what came after a handshake was begun. */
+static void read_a_part(side_t *side, const side_t *from) {
+  uint8_t room[500];
+  size_t got;
+  assert_int_equal(sp_pair_encrypted_in(side->pair, side->in.bytes, wire_left(&side->in)), 0);
+  side->in.taken = side->in.size;
+  assert_int_equal(sp_pair_cleartext_out(side->pair, room, sizeof room, &got), 0);
+  assert_int_equal(got, sizeof room);
+  for (; side->got < got; side->got++)
+    assert_int_equal(room[side->got], side_byte(from->seed, side->got));
+}
+
+/* A client that has begun reads a part of what the server said before it knew, and ends; or sends
+ * what it could not before. */
+static void unread_data_waits_within_it(void **state) {
+  (void)state;
+  for (int ends = 0; ends < 2; ends++) {
+    couple_t couple;
+    uint8_t little[128];
+    meet(&couple);
+    side_t *side = &couple.client, *peer = &couple.server;
+    if (!ends)
+      sp_pair_lend(side->pair, little, sizeof little); /* too little for its first message */
+    assert_int_equal(sp_pair_renegotiate(side->pair), 0);
+    assert_int_equal(sp_pair_unlend(side->pair), 0);
+    peer->wanted = 1000;
+    (void)side_step(peer, &plainly, &side->in);
+    read_a_part(side, peer);
+    if (ends)
+      assert_int_equal(sp_pair_end(side->pair), 0);
+    side_collect(side, &plainly, &peer->in);
+    assert_int_equal(sp_pair_error(side->pair)->status, 0);
+    assert_int_equal(side_offer(side, NULL, 0), 0);
+    couple_run(&couple, &plainly);
+    check_fine(&couple);
+    assert_int_equal(clients, 1);
+    assert_int_equal(servers, 1);
+    assert_int_equal(!!(sp_pair_state(side->pair) & SP_PAIR_ENDED), ends);
+    couple_free(&couple);
+  }
+}
+
 /* The handshake waits for room while nothing comes in. */
 static void a_full_queue_is_no_obstacle(void **state) {
   (void)state;
@@ -487,6 +529,7 @@ int main(void) {
       cmocka_unit_test(data_goes_on_both_ways),
       cmocka_unit_test(a_write_after_it_may_be_shorter),
       cmocka_unit_test(unread_data_is_no_obstacle),
+      cmocka_unit_test(unread_data_waits_within_it),
       cmocka_unit_test(a_full_queue_is_no_obstacle),
       cmocka_unit_test(the_end_comes_after_it),
       cmocka_unit_test(nobody_answers),

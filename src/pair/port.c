@@ -130,10 +130,14 @@ static int read_records(sp_pair_t *pair, uint8_t *room, size_t size, size_t *got
   return status;
 }
 
+/* With data unread a renegotiation has nothing to send: the peer did not answer yet. OpenSSL would
+ * stumble over the data, which only a read may find within a handshake. */
 int sp__pair_push(sp_pair_t *pair) {
   size_t left = pair->in_left;
-  pair->in_left = 0;
   pair->blocked = false;
+  if (pair->renegotiating && SSL_pending(pair->ssl))
+    return 0;
+  pair->in_left = 0;
   int result = SSL_do_handshake(pair->ssl);
   pair->in_left = left;
   int status = pair->news ? sp__pair_take_news(pair) : 0;
