@@ -178,6 +178,57 @@ static void unread_data_is_no_obstacle(void **state) {
   check_unread(SP_CLIENT, SP_SERVER); /* whose request lies between the data */
 }
 
+/* What comes to a side that wished for a handshake with 500 bytes unread. */
+typedef enum meanwhile { PEER_ENDS, TRANSPORT_ENDS, WE_END, WE_DISABLE, MEANWHILES } meanwhile_t;
+
+static void let_happen(meanwhile_t what, side_t *side) {
+  if (what == TRANSPORT_ENDS)
+    assert_int_equal(sp_pair_encrypted_end(side->pair), 0);
+  if (what == WE_END)
+    assert_int_equal(sp_pair_end(side->pair), 0);
+  if (what == WE_DISABLE)
+    sp_pair_disable_renegotiation(side->pair);
+}
+
+static void check_that_none_begins(sp_role_t by, meanwhile_t what) {
+  static const int answers[] = {SP_EENDED, SP_EENDED, SP_EENDED, SP_EOPTION};
+  couple_t couple;
+  uint8_t room[1000];
+  size_t got;
+  meet(&couple);
+  side_t *side = side_of(&couple, by), *peer = peer_of(&couple, by);
+  peer->wanted = sizeof room;
+  (void)side_step(peer, &plainly, &side->in);
+  if (what == PEER_ENDS)
+    assert_int_equal(sp_pair_end(peer->pair), 0);
+  side_collect(peer, &plainly, &side->in);
+  assert_int_equal(sp_pair_encrypted_in(side->pair, side->in.bytes, wire_left(&side->in)), 0);
+  side->in.taken = side->in.size;
+  assert_int_equal(sp_pair_cleartext_out(side->pair, room, 500, &got), 0);
+  assert_int_equal(sp_pair_renegotiate(side->pair), 0);
+  let_happen(what, side);
+  assert_int_equal(sp_pair_cleartext_out(side->pair, room + 500, 500, &got), 0);
+  assert_int_equal(got, 500);
+  (void)sp_pair_cleartext_out(side->pair, room, sizeof room, &got);
+  assert_int_equal(sp_pair_encrypted_release(side->pair), 0);
+  assert_int_equal(sp_pair_renegotiate(side->pair), answers[what]);
+  assert_int_equal(sp_pair_error(side->pair)->status, 0);
+  if (what != WE_END)
+    side->wanted = 300; /* it still may write */
+  couple_run(&couple, &plainly);
+  assert_int_equal(peer->got, side->wanted);
+  assert_int_equal(clients + servers, 0);
+  couple_free(&couple);
+}
+
+static void it_does_not_begin_in_vain(void **state) {
+  (void)state;
+  for (meanwhile_t what = PEER_ENDS; what < MEANWHILES; what++) {
+    check_that_none_begins(SP_CLIENT, what);
+    check_that_none_begins(SP_SERVER, what);
+  }
+}
+
 /* Reads only a part of what came after a handshake was begun. */
 static void read_a_part(side_t *side, const side_t *from) {
   uint8_t room[500];
@@ -529,6 +580,7 @@ int main(void) {
       cmocka_unit_test(data_goes_on_both_ways),
       cmocka_unit_test(a_write_after_it_may_be_shorter),
       cmocka_unit_test(unread_data_is_no_obstacle),
+      cmocka_unit_test(it_does_not_begin_in_vain),
       cmocka_unit_test(unread_data_waits_within_it),
       cmocka_unit_test(a_full_queue_is_no_obstacle),
       cmocka_unit_test(the_end_comes_after_it),

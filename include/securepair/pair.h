@@ -264,8 +264,9 @@ SP_EXTERN int sp_pair_update_key(sp_pair_t *pair, bool peers_too);
  * in, and goes out until the handshake begins; then cleartext-in takes none. It begins when all
  * that came is given out by cleartext-out. A peer that refuses fails the connection,
  * SP_ERENEGOTIATION; and so does one that shows another certificate than before, SP_EUNAUTHORIZED.
- * Nothing when one is under way. Returns 0; SP_EOPTION: not secure yet, not allowed, or the peer
- * does not know RFC 5746; SP_EENDED after sp_pair_end; SP_EREENTRY; the sticky error.
+ * Nothing when one is under way. One that has not begun when either side ends, or when it is
+ * disabled, never does. Returns 0; SP_EOPTION: not secure yet, not allowed, or the peer does not
+ * know RFC 5746; SP_EENDED when either side ended; SP_EREENTRY; the sticky error.
  */
 SP_EXTERN int sp_pair_renegotiate(sp_pair_t *pair);
 

@@ -244,7 +244,7 @@ int sp_pair_cleartext_in(sp_pair_t *pair, const void *bytes, size_t n, size_t *t
     return status;
   if (pair->ending)
     status = SP_EENDED;
-  else if (pair->secure && !(status = sp__pair_begin_renegotiation(pair)))
+  else if (pair->secure)
     status = write_records(pair, bytes, n, took);
   return sp__pair_leave(pair, status);
 }

@@ -118,12 +118,17 @@ int sp__pair_end_renegotiation(sp_pair_t *pair) {
 
 /* -- the program's side ------------------------------------------------------------------------ */
 
+/* Nobody would answer any more, or we say no more. */
+static bool is_over(const sp_pair_t *pair) {
+  return pair->ending || pair->peer_ended || pair->transport_ended;
+}
+
 /* Not while there is data to give out: OpenSSL takes it for a fault of the peer's when a handshake
  * meets it that something else than reading began. Nor inside of a write, where OpenSSL would begin
  * what it was told while a record was half read: the write were then neither done nor undone. */
 int sp__pair_begin_renegotiation(sp_pair_t *pair) {
   struct sp__renegotiation *r = pair->renegotiation;
-  if (!r || !r->waits || pair->ending || SSL_has_pending(pair->ssl))
+  if (!r || !r->waits || is_over(pair) || pair->in_left || SSL_has_pending(pair->ssl))
     return 0;
   if (SSL_renegotiate(pair->ssl) != 1)
     return sp__pair_fail_engine(pair);
@@ -133,7 +138,7 @@ int sp__pair_begin_renegotiation(sp_pair_t *pair) {
 
 static int begin(sp_pair_t *pair) {
   struct sp__renegotiation *r = pair->renegotiation;
-  if (pair->ending)
+  if (is_over(pair))
     return SP_EENDED;
   if (!pair->secure || !r || SSL_get_options(pair->ssl) & SSL_OP_NO_RENEGOTIATION ||
       !SSL_get_secure_renegotiation_support(pair->ssl))
@@ -162,4 +167,7 @@ void sp_pair_disable_renegotiation(sp_pair_t *pair) {
     return;
   }
   SSL_set_options(pair->ssl, SSL_OP_NO_RENEGOTIATION);
+  struct sp__renegotiation *r = pair->secure ? pair->renegotiation : NULL;
+  if (r && r->waits)
+    r->asked = r->waits = false;
 }
