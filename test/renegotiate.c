@@ -178,6 +178,31 @@ static void unread_data_is_no_obstacle(void **state) {
   check_unread(SP_CLIENT, SP_SERVER); /* whose request lies between the data */
 }
 
+/* The server asks for the next one as soon as it may: the client hears that together with the end
+ * of the first one. */
+static void one_after_the_other(void **state) {
+  (void)state;
+  couple_t couple;
+  meet(&couple);
+  side_t *client = &couple.client, *server = &couple.server;
+  assert_int_equal(sp_pair_renegotiate(client->pair), 0);
+  for (int i = 0; !servers; i++) {
+    assert_true(i < 5);
+    (void)side_step(client, &plainly, &server->in);
+    (void)side_offer(server, server->in.bytes + server->in.taken, wire_left(&server->in));
+    server->in.taken = server->in.size;
+    if (servers)
+      assert_int_equal(sp_pair_renegotiate(server->pair), 0);
+    side_collect(server, &plainly, &client->in);
+  }
+  couple_run(&couple, &plainly);
+  check_fine(&couple);
+  assert_int_equal(clients, 2);
+  assert_int_equal(servers, 2);
+  assert_true(sp_pair_is_authorized(client->pair));
+  couple_free(&couple);
+}
+
 /* What comes to a side that wished for a handshake with 500 bytes unread. */
 typedef enum meanwhile { PEER_ENDS, TRANSPORT_ENDS, WE_END, WE_DISABLE, MEANWHILES } meanwhile_t;
 
@@ -580,6 +605,7 @@ int main(void) {
       cmocka_unit_test(data_goes_on_both_ways),
       cmocka_unit_test(a_write_after_it_may_be_shorter),
       cmocka_unit_test(unread_data_is_no_obstacle),
+      cmocka_unit_test(one_after_the_other),
       cmocka_unit_test(it_does_not_begin_in_vain),
       cmocka_unit_test(unread_data_waits_within_it),
       cmocka_unit_test(a_full_queue_is_no_obstacle),

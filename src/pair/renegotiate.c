@@ -74,11 +74,19 @@ void sp__pair_note_finished(sp_pair_t *pair) {
     pair->renegotiation->finished = true;
 }
 
+/* All but telling is done at once: the engine goes on reading, and when the peer asks for the next
+ * one right away, that begins before the engine returns. */
 void sp__pair_note_done(sp_pair_t *pair) {
   struct sp__renegotiation *r = pair->renegotiation;
   pair->renegotiating = false;
-  if (r && r->finished)
-    pair->news |= SP__NEWS_RENEGOTIATED;
+  if (!r || !r->finished)
+    return;
+  r->asked = r->finished = false;
+  sp__pair_begin_keys(pair);
+  (void)sp__pair_settle_anew(pair); /* its error is the pair's */
+  X509_free(r->before);
+  r->before = NULL;
+  pair->news |= SP__NEWS_RENEGOTIATED;
 }
 
 /* -- what follows ------------------------------------------------------------------------------ */
@@ -105,15 +113,10 @@ static void tell(sp_pair_t *pair, void *unused) {
 }
 
 int sp__pair_end_renegotiation(sp_pair_t *pair) {
-  struct sp__renegotiation *r = pair->renegotiation;
-  r->asked = r->finished = false;
-  sp__pair_begin_keys(pair);
-  int status = sp__pair_settle_anew(pair);
-  X509_free(r->before);
-  r->before = NULL;
-  if (!status)
-    sp__pair_outside(pair, tell, NULL);
-  return status;
+  if (pair->error)
+    return pair->error->status;
+  sp__pair_outside(pair, tell, NULL);
+  return 0;
 }
 
 /* -- the program's side ------------------------------------------------------------------------ */
