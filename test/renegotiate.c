@@ -14,6 +14,7 @@
 #include "support/contexts.h"
 #include "support/couple.h"
 #include "support/fixture.h"
+#include "support/forge.h"
 #include "support/peer.h"
 #include "support/pki.h"
 #include "support/stopwatch.h"
@@ -519,6 +520,37 @@ static void a_client_shows_its_certificate_later(void **state) {
   couple_free(&couple);
 }
 
+/* What comes right behind its Finished, under the new keys, is not the first client's any more. */
+static void nothing_is_heard_of_another_client(void **state) {
+  (void)state;
+  couple_t couple;
+  const pki_set_t *pki = pki_default();
+  uint8_t room[100];
+  size_t got;
+  couple_make_with(&couple,
+                   SP_OPTIONS(.ca = SP_LIST(pki->root->cert_pem), FORGE_SUITES(SP_TLS1_2),
+                              .renegotiation = SP_YES, .key = pki->client->key_pem,
+                              .cert = pki->client->cert_pem, .hooks.keylog = forge_note_key),
+                   SP_OPTIONS(.key = pki->server->key_pem, .cert = pki->server->cert_pem,
+                              FORGE_SUITES(SP_TLS1_2), .renegotiation = SP_YES,
+                              .request_cert = SP_YES, .ca = SP_LIST(pki->root->cert_pem)));
+  couple_shake_hands(&couple);
+  side_t *client = &couple.client, *server = &couple.server;
+  assert_true(sp_pair_is_authorized(server->pair));
+  SSL_certs_clear(sp_pair_ssl(client->pair)); /* it shows none now */
+  assert_int_equal(sp_pair_renegotiate(client->pair), 0);
+  (void)side_step(client, &plainly, &server->in);
+  (void)side_step(server, &plainly, &client->in);
+  (void)side_step(client, &plainly, &server->in);
+  forge_anew(&couple);
+  forge_record(&couple, SP_CLIENT, SSL3_RT_APPLICATION_DATA, "GET /", 5);
+  assert_int_equal(sp_pair_encrypted_in(server->pair, server->in.bytes, wire_left(&server->in)), 0);
+  assert_int_equal(sp_pair_cleartext_out(server->pair, room, sizeof room, &got), SP_EUNAUTHORIZED);
+  assert_int_equal(got, 0);
+  (void)sp_pair_encrypted_release(server->pair);
+  couple_free(&couple);
+}
+
 static void release(sp_pair_t *pair, void *side) {
   ((side_t *)side)->pair = NULL;
   sp_pair_release(pair);
@@ -618,6 +650,7 @@ int main(void) {
       cmocka_unit_test(it_is_not_for_all),
       cmocka_unit_test(another_server_is_refused),
       cmocka_unit_test(a_client_shows_its_certificate_later),
+      cmocka_unit_test(nothing_is_heard_of_another_client),
       cmocka_unit_test(the_hook_may_release_the_pair),
       cmocka_unit_test(a_client_begins_and_leaves),
   };

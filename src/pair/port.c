@@ -120,9 +120,9 @@ static int read_records(sp_pair_t *pair, uint8_t *room, size_t size, size_t *got
     size_t n = 0;
     pair->again = false;
     int result = SSL_read_ex(pair->ssl, room + *got, size - *got, &n);
-    *got += n;
     if (pair->news && (status = sp__pair_take_news(pair)) < 0)
-      break;
+      break; /* what was read came after that: of somebody else, perhaps */
+    *got += n;
     if (result == 1 ? (status = sp__pair_count_read(pair)) < 0
                     : !read_result(pair, result, &status))
       break;

@@ -33,7 +33,7 @@ static void read_secret(keys_t *to, const char *line) {
     assert_int_equal(sscanf(hex + 2 * i, "%2hhx", &to->secret[i]), 1);
 }
 
-static void on_key(sp_pair_t *pair, const char *line, void *data) {
+void forge_note_key(sp_pair_t *pair, const char *line, void *data) {
   (void)pair, (void)data;
   if (!strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24))
     read_secret(&keys[SP_CLIENT], line);
@@ -70,7 +70,7 @@ static void expand(const keys_t *from, const char *label, uint8_t *out, size_t n
 }
 
 /* The key block of RFC 5246 6.3: both keys, then both salts. */
-static void expand_1_2(couple_t *couple) {
+void forge_anew(couple_t *couple) {
   uint8_t seed[13 + 64] = "key expansion", block[40];
   SSL *ssl = sp_pair_ssl(couple->client.pair);
   SSL_get_server_random(ssl, seed + 13, 32);
@@ -89,14 +89,14 @@ static void expand_1_2(couple_t *couple) {
 void forge_couple(couple_t *couple, sp_protocol_t version) {
   const pki_set_t *pki = pki_default();
   memset(keys, 0, sizeof keys);
-  couple_make_with(
-      couple,
-      SP_OPTIONS(.ca = SP_LIST(pki->root->cert_pem), FORGE_SUITES(version), .hooks.keylog = on_key),
-      SP_OPTIONS(.key = pki->server->key_pem, .cert = pki->server->cert_pem,
-                 FORGE_SUITES(version)));
+  couple_make_with(couple,
+                   SP_OPTIONS(.ca = SP_LIST(pki->root->cert_pem), FORGE_SUITES(version),
+                              .hooks.keylog = forge_note_key),
+                   SP_OPTIONS(.key = pki->server->key_pem, .cert = pki->server->cert_pem,
+                              FORGE_SUITES(version)));
   couple_shake_hands(couple);
   if (version == SP_TLS1_2) {
-    expand_1_2(couple);
+    forge_anew(couple);
     return;
   }
   for (size_t i = 0; i < 2; i++) {
