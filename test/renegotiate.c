@@ -394,6 +394,31 @@ static void the_fourth_one_is_an_attack(void **state) {
   }
 }
 
+/* A server that asks again and again, while its client waits for an answer. */
+static void W22_requests_within_a_handshake(void **state) {
+  (void)state;
+  static const uint8_t request[4] = {SSL3_MT_HELLO_REQUEST};
+  couple_t couple;
+  const pki_set_t *pki = pki_default();
+  couple_make_with(&couple,
+                   SP_OPTIONS(.ca = SP_LIST(pki->root->cert_pem), FORGE_SUITES(SP_TLS1_2),
+                              .renegotiation = SP_YES, .hooks.keylog = forge_note_key),
+                   SP_OPTIONS(.key = pki->server->key_pem, .cert = pki->server->cert_pem,
+                              FORGE_SUITES(SP_TLS1_2), .renegotiation = SP_YES));
+  couple_shake_hands(&couple);
+  forge_anew(&couple);
+  side_t *client = &couple.client;
+  int asked = 0;
+  for (; asked < 100 && !(sp_pair_state(client->pair) & SP_PAIR_FAILED); asked++) {
+    forge_record(&couple, SP_SERVER, SSL3_RT_HANDSHAKE, request, sizeof request);
+    (void)side_offer(client, client->in.bytes + client->in.taken, wire_left(&client->in));
+    client->in.taken = client->in.size;
+  }
+  assert_int_equal(asked, 33);
+  assert_int_equal(sp_pair_error(client->pair)->status, SP_EPROTOCOL);
+  couple_free(&couple);
+}
+
 static void more_are_fine_after_a_while(void **state) {
   (void)state;
   couple_t couple;
@@ -644,6 +669,7 @@ int main(void) {
       cmocka_unit_test(the_end_comes_after_it),
       cmocka_unit_test(nobody_answers),
       cmocka_unit_test(the_fourth_one_is_an_attack),
+      cmocka_unit_test(W22_requests_within_a_handshake),
       cmocka_unit_test(more_are_fine_after_a_while),
       cmocka_unit_test(our_own_are_not_counted),
       cmocka_unit_test(who_refuses_says_so),

@@ -219,6 +219,7 @@ static inline int sp__pair_count_read(sp_pair_t *pair) {
 int sp__pair_allow_renegotiation(sp_pair_t *pair); /* if the options do */
 void sp__pair_free_renegotiation(sp_pair_t *pair);
 void sp__pair_note_start(sp_pair_t *pair);
+void sp__pair_note_request(sp_pair_t *pair, const uint8_t *message); /* a message of the peer's */
 int sp__pair_hello_again(sp_pair_t *pair, int *alert); /* as sp__pair_hello: no hook is asked */
 void sp__pair_note_finished(sp_pair_t *pair);
 void sp__pair_note_done(sp_pair_t *pair);

@@ -64,6 +64,13 @@ void sp__pair_note_start(sp_pair_t *pair) {
     pair->news |= SP__NEWS_ATTACK;
 }
 
+/* Within a handshake OpenSSL skips them, any number. */
+void sp__pair_note_request(sp_pair_t *pair, const uint8_t *message) {
+  if (pair->secure && pair->renegotiating && *message == SSL3_MT_HELLO_REQUEST &&
+      SSL_get_state(pair->ssl) != TLS_ST_CR_HELLO_REQ) /* the one that began it */
+    sp__tide_count(pair, false);
+}
+
 int sp__pair_hello_again(sp_pair_t *pair, int *alert) {
   *alert = SSL_AD_NO_RENEGOTIATION;
   return pair->news & SP__NEWS_ATTACK ? SSL_CLIENT_HELLO_ERROR : SSL_CLIENT_HELLO_SUCCESS;

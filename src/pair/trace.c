@@ -34,8 +34,10 @@ static int kind_of(int sent, int type, const uint8_t *bytes, size_t n) {
 }
 
 static void note(const SSL *ssl, int sent, int type, const void *bytes, size_t n) {
-  if (!sent && type == SSL3_RT_HANDSHAKE)
-    sp__pair_note_hello(SSL_get_app_data(ssl), bytes, n);
+  if (sent || type != SSL3_RT_HANDSHAKE)
+    return;
+  sp__pair_note_hello(SSL_get_app_data(ssl), bytes, n);
+  sp__pair_note_request(SSL_get_app_data(ssl), bytes);
 }
 
 /* Without a trace; a handshake has two dozen of them. */
@@ -62,7 +64,8 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
 }
 
 void sp__pair_watch_messages(sp_pair_t *pair) {
-  bool needs_hello = pair->role == SP_SERVER && !pair->secure;
+  bool is_server = pair->role == SP_SERVER;
+  bool needs_hello = pair->secure ? !is_server && pair->renegotiation : is_server;
   SSL_set_msg_callback(pair->ssl, is_wanted(pair) ? on_message : needs_hello ? on_hello : NULL);
 }
 
