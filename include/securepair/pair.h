@@ -261,8 +261,8 @@ SP_EXTERN int sp_pair_update_key(sp_pair_t *pair, bool peers_too);
 /*
  * TLS 1.2, with the option `renegotiation`: begins a handshake on the connection, as client or as a
  * server that asks for one; the hook `renegotiated` tells when it is done. Until then data comes
- * in, and goes out until the handshake begins; then cleartext-in takes none. It begins when all
- * that came is given out by cleartext-out. A peer that refuses fails the connection,
+ * in, and goes out until the handshake begins; then cleartext-in takes none. It begins when the
+ * record that cleartext-out is at is given out. A peer that refuses fails the connection,
  * SP_ERENEGOTIATION; and so does one that shows another certificate than before, SP_EUNAUTHORIZED.
  * Nothing when one is under way. One that has not begun when either side ends, or when it is
  * disabled, never does. Returns 0; SP_EOPTION: not secure yet, not allowed, or the peer does not

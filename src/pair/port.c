@@ -126,6 +126,8 @@ static int read_records(sp_pair_t *pair, uint8_t *room, size_t size, size_t *got
     if (result == 1 ? (status = sp__pair_count_read(pair)) < 0
                     : !read_result(pair, result, &status))
       break;
+    if (pair->renegotiation && (status = sp__pair_begin_renegotiation(pair)) < 0)
+      break; /* between two records; where the bytes end it is mostly amid of one */
   }
   return status;
 }
@@ -179,8 +181,6 @@ int sp_pair_cleartext_out(sp_pair_t *pair, void *room, size_t size, size_t *got)
   pair->read_blocked = false;
   if (pair->secure && size)
     status = read_records(pair, room, size, got);
-  if (!status && pair->secure)
-    status = sp__pair_begin_renegotiation(pair);
   if (!status && pair->transport_ended && !pair->peer_ended && !pair->in_left &&
       !SSL_pending(pair->ssl))
     pair->truncated = true;

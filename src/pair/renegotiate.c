@@ -138,7 +138,7 @@ static bool is_over(const sp_pair_t *pair) {
  * what it was told while a record was half read: the write were then neither done nor undone. */
 int sp__pair_begin_renegotiation(sp_pair_t *pair) {
   struct sp__renegotiation *r = pair->renegotiation;
-  if (!r || !r->waits || is_over(pair) || pair->in_left || SSL_has_pending(pair->ssl))
+  if (!r || !r->waits || is_over(pair) || SSL_has_pending(pair->ssl))
     return 0;
   if (SSL_renegotiate(pair->ssl) != 1)
     return sp__pair_fail_engine(pair);
