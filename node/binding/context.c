@@ -68,6 +68,9 @@ static void read_policy(spn_reader_t *reader, napi_value given, sp_options_t *op
   options->prefer_server_ciphers = spn_read_choice(reader, given, "preferServerCiphers");
   options->insecure_common_name = spn_read_choice(reader, given, "commonName");
   options->dhparam = spn_read_text(reader, given, "dhparam");
+  options->renegotiation = spn_read_choice(reader, given, "renegotiation");
+  options->renegotiation_limit = spn_read_int(reader, given, "renegotiationLimit", 0);
+  options->renegotiation_window = spn_read_int(reader, given, "renegotiationWindow", 0);
   options->openssl_options = (uint64_t)spn_read_number(reader, given, "opensslOptions");
 }
 

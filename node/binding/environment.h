@@ -22,6 +22,7 @@
   X(onclose)                                                                                       \
   X(onsession)                                                                                     \
   X(onkeylog)                                                                                      \
+  X(onrenegotiated)                                                                                \
   X(onocsp)                                                                                        \
   X(ontransportwrite)                                                                              \
   X(ontransportread)                                                                               \

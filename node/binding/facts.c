@@ -229,3 +229,18 @@ napi_value spn_fact_setMaxSendFragment(napi_env env, napi_callback_info info) {
   int size = spn_int_or(env, call.argv[0], 0);
   return spn_boolean(env, pair && size > 0 && sp_pair_set_max_fragment(pair, (size_t)size) == 0);
 }
+
+/* -- renegotiation ----------------------------------------------------------------------------- */
+
+/* renegotiate() -> status */
+napi_value spn_fact_renegotiate(napi_env env, napi_callback_info info) {
+  sp_pair_t *pair = pair_of(env, info);
+  return spn_number(env, pair ? sp_pair_renegotiate(pair) : UV_EBADF);
+}
+
+napi_value spn_fact_disableRenegotiation(napi_env env, napi_callback_info info) {
+  sp_pair_t *pair = pair_of(env, info);
+  if (pair)
+    sp_pair_disable_renegotiation(pair);
+  return NULL;
+}

@@ -189,7 +189,7 @@ static void on_session(sp_pair_t *pair, const void *bytes, size_t n, void *data)
     tell_session(stream, bytes, n);
 }
 
-/* -- key log, OCSP ----------------------------------------------------------------------------- */
+/* -- key log, renegotiation, OCSP -------------------------------------------------------------- */
 
 static void on_keylog(sp_pair_t *pair, const char *line, void *data) {
   question_t question;
@@ -204,6 +204,15 @@ static void on_keylog(sp_pair_t *pair, const char *line, void *data) {
     ((char *)room)[n] = '\n';
     (void)spn_call(object, SPN_onkeylog, spn_object_value(object), 1, &argument, NULL);
   }
+  (void)end(&question, 0);
+}
+
+static void on_renegotiated(sp_pair_t *pair, void *data) {
+  question_t question;
+  if (!begin(&question, pair, data))
+    return;
+  const spn_object_t *object = &question.stream->object;
+  (void)spn_call(object, SPN_onrenegotiated, spn_object_value(object), 0, NULL, NULL);
   (void)end(&question, 0);
 }
 
@@ -269,7 +278,7 @@ static int on_psk_client(sp_pair_t *pair, const char *hint, char *identity, size
 }
 
 sp_hooks_t spn_hooks(int bits) {
-  sp_hooks_t hooks = {.session = on_session};
+  sp_hooks_t hooks = {.session = on_session, .renegotiated = on_renegotiated};
   if (bits & SPN_HOOK_SERVER_NAME)
     hooks.server_name = on_server_name;
   if (bits & SPN_HOOK_ALPN) {

@@ -128,7 +128,9 @@ napi_value spn_stream_prepared(spn_stream_t *stream, int status, const sp_error_
   X(sharedSigalgs)                                                                                 \
   X(ephemeralKey)                                                                                  \
   X(exportKeyingMaterial)                                                                          \
-  X(setMaxSendFragment)
+  X(setMaxSendFragment)                                                                            \
+  X(renegotiate)                                                                                   \
+  X(disableRenegotiation)
 
 #define SPN_FACT_PROTOTYPE(name) napi_value spn_fact_##name(napi_env env, napi_callback_info info);
 SPN_STREAM_FACTS(SPN_FACT_PROTOTYPE)

@@ -63,16 +63,18 @@ function warnOfAddress(servername) {
 
 function socketOptions(options, secureContext) {
   const { allowHalfOpen, rejectUnauthorized, ALPNProtocols, requestOCSP, enableTrace, pskCallback,
-          highWaterMark, onread, signal, strictEOF, servername } = options;
+          highWaterMark, onread, renegotiation, signal, strictEOF, servername } = options;
   return { secureContext, isServer: false, requestCert: true, allowHalfOpen, rejectUnauthorized,
            ALPNProtocols, requestOCSP, enableTrace, pskCallback, highWaterMark, onread, signal,
-           servername, strictEOF: strictEOF === true };
+           renegotiation: renegotiation !== false, servername, strictEOF: strictEOF === true };
 }
 
 // Wrong credentials throw from connect(), and not into the socket's 'error'.
 function validate(socket) {
-  const { secureContext, rejectUnauthorized, ALPNProtocols: alpn = null } = socket._tlsOptions;
-  if (secureContext) nativeContext(secureContext, { ...CLIENT, rejectUnauthorized, alpn });
+  const { secureContext, rejectUnauthorized, ALPNProtocols: alpn = null,
+          renegotiation } = socket._tlsOptions;
+  if (!secureContext) return;
+  nativeContext(secureContext, { ...CLIENT, rejectUnauthorized, alpn, renegotiation });
 }
 
 /** Connects a new `Socket`, TLSSocket or made of it, and answers it. */

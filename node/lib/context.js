@@ -121,6 +121,8 @@ function credentialOptions(options) {
     dhparam: options.dhparam == null ? undefined
       : material(options.dhparam, 'options.dhparam').toString(),
     opensslOptions: secureOptions,
+    renegotiationLimit: settings.CLIENT_RENEG_LIMIT,
+    renegotiationWindow: settings.CLIENT_RENEG_WINDOW,
   };
 }
 
@@ -140,12 +142,12 @@ function digest(value, hash = crypto.createHash('sha256'), outermost = true) {
 
 /** What credentials are for: a client's are asked for nothing here, a server's by its policy. */
 const CLIENT = { requestCert: false, rejectUnauthorized: true, trusting: true, alpn: null,
-                 hooks: 0 };
+                 renegotiation: true, hooks: 0 };
 const CHECKED = { ...CLIENT, trusting: false };
 
-function policyKey({ requestCert, rejectUnauthorized, trusting, alpn, hooks }) {
+function policyKey({ requestCert, rejectUnauthorized, trusting, alpn, renegotiation, hooks }) {
   const trust = trusting ? rootGeneration() : 0;
-  return `${requestCert ? 1 : 0}${rejectUnauthorized ? 1 : 0}:${trust}:${hooks}:` +
+  return `${requestCert ? 1 : 0}${rejectUnauthorized ? 1 : 0}${renegotiation ? 1 : 0}:${trust}:${hooks}:` +
     (alpn ? alpn.latin1Slice() : '');
 }
 
@@ -168,8 +170,9 @@ class Credentials {
   }
 
   #make(policy) {
-    const { requestCert, rejectUnauthorized, alpn, hooks } = policy;
+    const { requestCert, rejectUnauthorized, alpn, renegotiation, hooks } = policy;
     const options = { ...this.options, requestCert, rejectUnauthorized, hooks };
+    options.renegotiation = renegotiation && options.renegotiationLimit > 0;
     if (alpn?.length) options.alpn = wireToProtocols(alpn);
     if (!options.ca) this.#trust(options, policy.trusting);
     // Whatever the policy, the tickets of these credentials are sealed by the same keys.

@@ -13,6 +13,8 @@ const STATUS = {
   INJECTED: -5008,
   ENDED: -5010,
   REFUSED: -5012,
+  RENEGOTIATION: -5014,
+  OPTION: -5028,
 };
 const FIRST_OF_OURS = -5001;
 
@@ -121,6 +123,9 @@ function wordless(info, isServer) {
     case STATUS.EARLYCLOSE: return earlyClose(isServer);
     case STATUS.TRUNCATED: return coded('ERR_TLS_TRUNCATED');
     case STATUS.INJECTED: return coded('ERR_TLS_INJECTED');
+    case STATUS.RENEGOTIATION:
+      return coded(/attack/.test(info.text) ? 'ERR_TLS_SESSION_ATTACK' : 'ERR_SSL_NO_RENEGOTIATION',
+        info.text);
     case STATUS.NOTTLS: return coded('ERR_SSL_WRONG_VERSION_NUMBER', info.text);
     case STATUS.HTTP:
       return coded(isServer ? 'ERR_SSL_HTTP_REQUEST' : 'ERR_SSL_WRONG_VERSION_NUMBER', info.text);

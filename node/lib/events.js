@@ -103,6 +103,15 @@ function onsession(session) {
   else socket.emit('session', session);
 }
 
+// Within a hook C takes no other call; the program may want to renegotiate again.
+function onrenegotiated() {
+  const socket = this.owner;
+  const callbacks = socket?.[is.renegotiated];
+  if (!callbacks) return;
+  socket[is.renegotiated] = null;
+  for (const callback of callbacks) setImmediate(callback, null);
+}
+
 function onocsp(staple) {
   this.owner?.emit('OCSPResponse', staple);
 }
@@ -177,7 +186,7 @@ function onserverclose() {
 }
 
 binding.start({
-  onsecure, ondata, onend, onwrite, onended, onerror, onclose, onsession, onocsp,
+  onsecure, ondata, onend, onwrite, onended, onerror, onclose, onsession, onrenegotiated, onocsp,
   ontransportwrite, ontransportread, ontransportend, ontransportclose,
   onconnection, onclienterror, onaccept, ondrop, onserverclose, ...hooks,
 });

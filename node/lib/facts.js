@@ -3,11 +3,12 @@
 
 const binding = require('./binding');
 const { legacy, legacyChain, x509Chain } = require('./certificates');
-const { coded, invalidType, need } = require('./errors');
+const { STATUS, coded, fromStatus, invalidType, need } = require('./errors');
 const { bytesOf } = require('./protocols');
 const { createSecureContext, SecureContext } = require('./context');
 const { contextOf } = require('./native');
 const { TLSSocket } = require('./socket');
+const is = require('./symbols');
 
 const { Stream } = binding;
 const prototype = TLSSocket.prototype;
@@ -101,16 +102,24 @@ define({
       : contextOf(this, secureContext));
   },
 
-  // Renegotiation is off on both sides, in TLS 1.2 as in TLS 1.3.
-  disableRenegotiation() {},
+  disableRenegotiation() {
+    nativeOf(this)?.disableRenegotiation();
+  },
 
   renegotiate(options, callback) {
     if (options === null || typeof options !== 'object')
       throw invalidType('options', 'of type object', options);
     if (callback !== undefined) need('function', callback, 'callback');
     if (this.destroyed) return undefined;
-    if (callback) process.nextTick(callback, coded('ERR_TLS_RENEGOTIATION_DISABLED'));
-    return false;
+    const status = nativeOf(this)?.renegotiate() ?? STATUS.OPTION;
+    if (status < 0) {
+      const error = status === STATUS.OPTION ? coded('ERR_TLS_RENEGOTIATION_DISABLED')
+        : fromStatus(status, 'renegotiate');
+      if (callback) process.nextTick(callback, error);
+      return false;
+    }
+    if (callback) (this[is.renegotiated] ??= []).push(callback);
+    return true;
   },
 
   enableTrace() {

@@ -39,6 +39,7 @@ function policyOf(socket) {
     rejectUnauthorized: !!options.rejectUnauthorized,
     trusting: !options.isServer || !!options.requestCert,
     alpn: options.ALPNProtocols || null,
+    renegotiation: options.renegotiation ?? !options.isServer,
     hooks: hooksOf(socket),
   };
 }

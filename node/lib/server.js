@@ -49,6 +49,7 @@ function checkFunction(value, name) {
 
 function setPolicy(server, options) {
   server.requestCert = options.requestCert === true;
+  server.renegotiation = options.renegotiation === true;
   server.rejectUnauthorized = options.rejectUnauthorized !== false;
   server.ALPNCallback = options.ALPNCallback;
   if (options.ALPNCallback && options.ALPNProtocols)
@@ -168,7 +169,8 @@ Server.prototype._policy = function _policy() {
   if (heard('OCSPRequest')) hooks |= HOOKS.OCSP;
   return {
     requestCert: this.requestCert, rejectUnauthorized: this.rejectUnauthorized,
-    trusting: this.requestCert, alpn: this.ALPNProtocols || null, hooks,
+    trusting: this.requestCert, alpn: this.ALPNProtocols || null,
+    renegotiation: this.renegotiation, hooks,
   };
 };
 

@@ -5,9 +5,29 @@ const assert = require('node:assert');
 const { X509Certificate } = require('node:crypto');
 const { once } = require('node:events');
 const { test } = require('node:test');
+const { builtinClient, builtinServer } = require('./support/builtin');
 const { keys } = require('./support/keys');
 const { tls, builtin } = require('./support/module');
 const { HOST, TRANSPORTS, serve, connect, connected, bytesOf } = require('./support/transports');
+
+const OLD = { maxVersion: 'TLSv1.2' };
+
+/** What the callback of renegotiate() got. */
+function renegotiated(socket) {
+  return new Promise((resolve) => {
+    const begun = socket.renegotiate({}, (error) => {
+      assert.strictEqual(begun, error === null);
+      resolve(error);
+    });
+  });
+}
+
+/** The next `n` letters that a socket hears, and what came with the last of them. */
+async function heard(socket, n) {
+  let text = '';
+  while (text.length < n) text += (await once(socket, 'data'))[0];
+  return text;
+}
 
 /** Both ends of a new connection, secure. */
 async function both(t, transport, options, clientOptions) {
@@ -171,14 +191,74 @@ for (const transport of TRANSPORTS) {
     assert.ok(client.bytesRead >= 0 && client.bytesWritten >= 0);
   });
 
-  test(`renegotiation is off, ${transport}`, { skip: builtin }, async (t) => {
-    const { client } = await both(t, transport, { maxVersion: 'TLSv1.2' });
-    client.disableRenegotiation();
-    const error = await new Promise((resolve) => {
-      assert.strictEqual(client.renegotiate({}, resolve), false);
-    });
+  test(`renegotiation, ${transport}`, { skip: builtin }, async (t) => {
+    const { client, socket } = await both(t, transport, { ...OLD, renegotiation: true });
+    socket.pipe(socket);
+    for (const side of [client, client, client, socket, socket, socket]) {
+      const echo = heard(client, 12);
+      client.write('before ');
+      const before = client.getFinished();
+      assert.strictEqual(await renegotiated(side), null);
+      assert.notDeepStrictEqual(client.getFinished(), before);
+      client.write('after');
+      assert.strictEqual(await echo, 'before after');
+    }
+    client.on('error', () => {});
+    const failed = once(socket, 'error');
+    client.renegotiate({}, assert.fail);
+    assert.strictEqual((await failed)[0].code, 'ERR_TLS_SESSION_ATTACK');
+  });
+
+  test(`a server refuses renegotiation, ${transport}`, { skip: builtin }, async (t) => {
+    const { client, socket } = await both(t, transport, OLD);
+    const error = await renegotiated(socket);
     assert.strictEqual(error.code, 'ERR_TLS_RENEGOTIATION_DISABLED');
+    const failed = once(client, 'error');
+    assert.strictEqual(client.renegotiate({}, assert.fail), true);
+    assert.strictEqual((await failed)[0].code, 'ERR_SSL_NO_RENEGOTIATION');
     assert.throws(() => client.renegotiate(), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.strictEqual(client.renegotiate({}), undefined, 'destroyed');
+  });
+
+  test(`renegotiation that is disabled, ${transport}`, { skip: builtin }, async (t) => {
+    const { client, socket } = await both(t, transport, { ...OLD, renegotiation: true });
+    const still = await both(t, transport, { ...OLD, renegotiation: true },
+      { renegotiation: false });
+    const newer = await both(t, transport, { renegotiation: true });
+    client.disableRenegotiation();
+    socket.disableRenegotiation();
+    for (const side of [client, socket, still.client, newer.client]) {
+      assert.strictEqual((await renegotiated(side)).code, 'ERR_TLS_RENEGOTIATION_DISABLED');
+      assert.strictEqual(side.write('x'), true);
+    }
+  });
+}
+
+test('a limit of none is no renegotiation', { skip: builtin }, async (t) => {
+  const { CLIENT_RENEG_LIMIT } = tls;
+  t.after(() => { tls.CLIENT_RENEG_LIMIT = CLIENT_RENEG_LIMIT; });
+  tls.CLIENT_RENEG_LIMIT = 0;
+  const { socket } = await both(t, 'native', { ...OLD, renegotiation: true });
+  assert.strictEqual((await renegotiated(socket)).code, 'ERR_TLS_RENEGOTIATION_DISABLED');
+});
+
+for (const client of [true, false]) {
+  const who = client ? 'client' : 'server';
+  test(`a ${who} renegotiates with Node's own`, { skip: builtin }, async (t) => {
+    const peers = client ? await builtinServer(t, OLD) : null;
+    const server = client ? null : await serve(t, 'native', { ...OLD, renegotiation: true });
+    const secured = server && once(server, 'secureConnection');
+    const peer = client ? null : builtinClient(t, server.port, OLD).socket;
+    const side = client ? await connected('native', peers.port) : (await secured)[0];
+    t.after(() => side.destroy());
+    const other = client ? (await peers.accepted).socket : peer;
+    other.pipe(other);
+    for (let i = 0; i < 3; i++) {
+      assert.strictEqual(await renegotiated(side), null);
+      const echo = heard(side, 5);
+      side.write('hello');
+      assert.strictEqual(await echo, 'hello');
+    }
   });
 }
 

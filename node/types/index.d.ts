@@ -14,6 +14,12 @@ declare module 'tls' {
   interface CommonConnectionOptions {
     /** A connection that ends without a close_notify is an error. Default: false. */
     strictEOF?: boolean | undefined;
+    /**
+     * Whether renegotiation (TLS 1.2) is possible: renegotiate() on this side, and
+     * `CLIENT_RENEG_LIMIT` in `CLIENT_RENEG_WINDOW` seconds by the peer. Default: of clients true,
+     * of servers false.
+     */
+    renegotiation?: boolean | undefined;
   }
 }
 
