@@ -97,6 +97,7 @@ fi
 echo_server
 mkfifo quiet
 exec {hold}<>quiet
+rm -f out
 "$securepair" connect "localhost:$port" --ca "$root" -q <quiet >out 2>err &
 client=$!
 for ((i = 0; i < 200; i++)); do [ -s out ] && break; sleep 0.05; done

@@ -54,6 +54,7 @@ stop
 
 # -- other people's clients, and resumption --------------------------------------------------------------
 serve --key server.key --cert server.pem --alpn h2 --alpn http/1.1 --handshake-workers
+rm out # of the last one
 printf 'hello\n' | timeout $patience openssl s_client -connect "localhost:$port" -CAfile ours/root.pem -verify_return_error \
   -alpn http/1.1,h2 -sess_out session -ign_eof >out 2>err &
 client=$!
@@ -69,6 +70,7 @@ grep -q '^Reused' out || fail "openssl s_client does not resume"
 wait_for "resumed yes"
 printf 'hello\n' | timeout $patience gnutls-cli --x509cafile=ours/root.pem --alpn=http/1.1 -p "$port" localhost >out 2>err || true
 grep -q 'welcome!' out || fail "gnutls-cli heard $(cat out err)"
+rm out
 curl -sS --max-time $patience --cacert ours/root.pem --no-alpn --http0.9 --no-buffer "https://localhost:$port/" >out 2>err &
 client=$!
 started+=("$client")
