@@ -5,7 +5,7 @@
 //     node install.js
 //
 // SECUREPAIR_BUILD_DIR      the folder for what is built (build/ here unless told otherwise)
-// SECUREPAIR_NODE_DIR       the folder whose include/node are this node's headers, if they are not beside it
+// SECUREPAIR_NODE_DIR       the folder whose include/node has this node's headers, if not beside it
 // SECUREPAIR_SANITIZE       "address": with AddressSanitizer and UndefinedBehaviorSanitizer
 // CC, CFLAGS, LDFLAGS       the C compiler, and options for it after ours
 //
